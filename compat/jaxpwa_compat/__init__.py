@@ -1,0 +1,1 @@
+"""PyPWA's names on top of jaxpwa."""

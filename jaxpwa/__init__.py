@@ -1,0 +1,45 @@
+"""Amplitude analysis in JAX: write the formula, fit millions of events with exact gradients.
+
+=====================  ===================================================================================
+events                 `read`, `write`, `Dataset`, `bin_by_edges`, `bin_by_range`, `bin_with_fixed_widths`
+model                  any function ``intensity(params, data) -> (events,)`` written with `jax.numpy`
+values, simulation     `evaluate`, `rejection_sample`
+costs                  `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
+fit                    `fit`, `minimizer`, `Parameter`, `FitResult`, `load_result`
+=====================  ===================================================================================
+"""
+
+from importlib.metadata import version as _version
+
+from jaxpwa._settings import configure as _configure
+
+_configure()
+
+from jaxpwa._checks import ConvergenceWarning as ConvergenceWarning  # noqa: E402
+from jaxpwa._checks import EnvelopeExceededWarning as EnvelopeExceededWarning  # noqa: E402
+from jaxpwa._checks import JaxpwaWarning as JaxpwaWarning  # noqa: E402
+from jaxpwa._checks import PerformanceWarning as PerformanceWarning  # noqa: E402
+from jaxpwa._checks import PrecisionWarning as PrecisionWarning  # noqa: E402
+from jaxpwa.data.binning import bin_by_edges as bin_by_edges  # noqa: E402
+from jaxpwa.data.binning import bin_by_range as bin_by_range  # noqa: E402
+from jaxpwa.data.binning import bin_with_fixed_widths as bin_with_fixed_widths  # noqa: E402
+from jaxpwa.data.dataset import Dataset as Dataset  # noqa: E402
+from jaxpwa.data.io import read as read  # noqa: E402
+from jaxpwa.data.io import write as write  # noqa: E402
+from jaxpwa.inference.cost import Cost as Cost  # noqa: E402
+from jaxpwa.inference.fit import fit as fit  # noqa: E402
+from jaxpwa.inference.fit import minimizer as minimizer  # noqa: E402
+from jaxpwa.inference.likelihoods import BinnedNLL as BinnedNLL  # noqa: E402
+from jaxpwa.inference.likelihoods import ChiSquared as ChiSquared  # noqa: E402
+from jaxpwa.inference.likelihoods import ExtendedNLL as ExtendedNLL  # noqa: E402
+from jaxpwa.inference.likelihoods import GaussianConstraint as GaussianConstraint  # noqa: E402
+from jaxpwa.inference.likelihoods import UnbinnedNLL as UnbinnedNLL  # noqa: E402
+from jaxpwa.inference.parameters import Parameter as Parameter  # noqa: E402
+from jaxpwa.inference.result import FitError as FitError  # noqa: E402
+from jaxpwa.inference.result import FitResult as FitResult  # noqa: E402
+from jaxpwa.inference.result import load_result as load_result  # noqa: E402
+from jaxpwa.simulate import SimulationReport as SimulationReport  # noqa: E402
+from jaxpwa.simulate import evaluate as evaluate  # noqa: E402
+from jaxpwa.simulate import rejection_sample as rejection_sample  # noqa: E402
+
+__version__ = _version("jaxpwa")

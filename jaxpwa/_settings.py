@@ -1,0 +1,76 @@
+"""The two JAX settings that jaxpwa makes when it is imported.
+
+64-bit numbers are turned on (sums over 10^7 events and MINUIT's steps need them) and one virtual
+CPU device is made per usable core (so that a sharded sum uses every core). Both give way to what
+the user has set: ``JAX_ENABLE_X64`` or ``JAXPWA_X64=0``; ``JAX_NUM_CPU_DEVICES``, XLA's
+``--xla_force_host_platform_device_count``, an earlier ``jax.config.update`` or ``JAXPWA_CPU_DEVICES=n``.
+"""
+
+import os
+import warnings
+from pathlib import Path
+
+import jax
+
+from jaxpwa._checks import PerformanceWarning, PrecisionWarning
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: its affinity, less what a container's quota withholds."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else (os.cpu_count() or 1)
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
+        if quota != "max":
+            cores = min(cores, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass
+    return cores
+
+
+def _wanted_cpu_devices() -> int | None:
+    """Return the number of CPU devices to ask for, or None where the user has decided already."""
+    own = os.environ.get("JAXPWA_CPU_DEVICES")
+    if own is not None:
+        if not own.isdigit() or int(own) < 1:
+            msg = f"JAXPWA_CPU_DEVICES must be a whole number of at least 1, got {own!r}."
+            raise ValueError(msg)
+        return int(own)
+    if "JAX_NUM_CPU_DEVICES" in os.environ:
+        return None
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return None
+    if jax.config.jax_num_cpu_devices > 0:  # pyright: ignore[reportAttributeAccessIssue]
+        return None
+    return usable_cores()
+
+
+def configure() -> None:
+    """Apply both settings once, at import; never fail because JAX already runs."""
+    if os.environ.get("JAXPWA_X64", "1") == "0":
+        pass
+    elif "JAX_ENABLE_X64" not in os.environ:
+        jax.config.update("jax_enable_x64", True)
+    wanted = _wanted_cpu_devices()
+    if wanted is None:
+        return
+    try:
+        jax.config.update("jax_num_cpu_devices", wanted)
+    except RuntimeError:
+        # JAX's backend already runs, so the number of its devices is settled.
+        if jax.default_backend() == "cpu" and jax.local_device_count() < wanted:
+            msg = (
+                f"JAX was running before jaxpwa was imported, with {jax.local_device_count()} CPU device(s): "
+                f"{wanted} cores can't be used. Import jaxpwa before the first JAX computation."
+            )
+            warnings.warn(msg, PerformanceWarning, stacklevel=4)
+
+
+def warn_if_32_bit() -> None:
+    """Warn where 64-bit numbers are off: a likelihood summed in float32 has about seven digits."""
+    if not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+        msg = (
+            "64-bit numbers are off in JAX: likelihood sums keep about 7 digits and MINUIT may not converge. "
+            "Unset JAXPWA_X64=0 or JAX_ENABLE_X64, or call jax.config.update('jax_enable_x64', True)."
+        )
+        warnings.warn(msg, PrecisionWarning, stacklevel=3)

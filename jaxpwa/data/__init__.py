@@ -1,0 +1,1 @@
+"""Events on the host: tables, weights, binning, files. Nothing here knows of devices or of physics."""

@@ -1,0 +1,1 @@
+"""The one place that knows devices: placing events, sums over events, values per event."""

@@ -1,0 +1,189 @@
+r"""Sums over events, with gradient and Hessian taken inside the block.
+
+A sum :math:`S(p) = \sum_e w_e\, g(I(p, x_e))` is the one thing that a likelihood needs from its events.
+Each device loops over its blocks and differentiates *within* a block, so that nothing of event length is
+ever written to memory; the devices' parts are added on the host.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxpwa.engine.blocks import Arrays, PlacedEvents
+from jaxpwa.engine.devices import EVENTS, compiler_options, shards_of
+from jaxpwa.engine.model import ModelRef
+
+Summand = Callable[[jax.Array, tuple[jax.Array, ...], jax.Array], jax.Array]
+"""``g(intensity, extras, real) -> (block,)``, all of block length; 0, with a finite derivative, where ``real``
+is False (padding). A module-level function, so that its identity can be a key of the compiled code."""
+
+
+@dataclass(frozen=True)
+class SumSpec:
+    """All that the compiled code of a sum depends on, besides the shapes of its arguments."""
+
+    model: ModelRef
+    parameters: tuple[str, ...]
+    columns: tuple[str, ...]
+    summand: Summand
+    single: bool
+    mesh: Mesh
+    block: int
+
+
+def _block_sum(spec: SumSpec, theta: jax.Array, events: tuple, real: jax.Array) -> jax.Array:
+    """Sum one block; ``real`` marks the rows that are events and not padding."""
+    columns, extras, weights = events
+    # Parameters take the columns' precision, or float32 columns would be computed in float64.
+    values = theta.astype(jnp.float32) if spec.single else theta
+    params = {name: values[i] for i, name in enumerate(spec.parameters)}
+    intensity = spec.model.function(params, dict(zip(spec.columns, columns, strict=True)))
+    terms = spec.summand(intensity.astype(jnp.result_type(float)), extras, real)
+    return jnp.sum(terms if weights is None else weights * terms)
+
+
+def _derivatives(spec: SumSpec, order: int) -> Callable[..., tuple[jax.Array, ...]]:
+    """Return the block's sum with its derivatives up to this order."""
+
+    def value(theta: jax.Array, *rest: Any) -> jax.Array:
+        return _block_sum(spec, theta, *rest)
+
+    if order == 0:
+        return lambda *args: (value(*args),)
+    if order == 1:
+        return jax.value_and_grad(value)
+
+    def gradient_and_both(theta: jax.Array, *rest: Any) -> tuple:
+        s, g = jax.value_and_grad(value)(theta, *rest)
+        return g, (s, g)
+
+    def all_three(*args: Any) -> tuple[jax.Array, ...]:
+        hessian, (s, g) = jax.jacfwd(gradient_and_both, has_aux=True)(*args)
+        return s, g, hessian
+
+    return all_three
+
+
+def _shard_sum(spec: SumSpec, order: int, theta: jax.Array, arrays: Arrays) -> tuple[jax.Array, ...]:
+    """Loop over the blocks of one shard that hold events."""
+    columns, extras, weights, n_here = arrays
+    n, block = n_here[0], spec.block
+    row = jnp.arange(block, dtype=jnp.int32)
+    function = _derivatives(spec, order)
+    n_par = len(spec.parameters)
+    zeros = [jnp.zeros((n_par,) * k, jnp.result_type(float)) for k in range(order + 1)]
+
+    def body(i: jax.Array, total: tuple) -> tuple:
+        events = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, i * block, block), (columns, extras, weights))
+        return jax.tree.map(jnp.add, total, function(theta, events, row < n - i * block))
+
+    return lax.fori_loop(0, (n + block - 1) // block, body, tuple(zeros))
+
+
+def _sharded(spec: SumSpec, local: Callable[..., Any]) -> Callable[..., Any]:
+    return jax.shard_map(
+        local,
+        mesh=spec.mesh,
+        in_specs=(PartitionSpec(), PartitionSpec(EVENTS)),
+        out_specs=PartitionSpec(EVENTS),
+        # The dynamic trip count of the loop differs between devices, which the checker can't follow.
+        check_vma=False,
+    )
+
+
+@lru_cache(maxsize=256)
+def compiled_sum(spec: SumSpec, order: int) -> Callable[[np.ndarray, Arrays], jax.Array]:
+    """Return the compiled sum: ``(theta, arrays) -> (devices, 1 + n + n**2)``, one packed row per device.
+
+    One array, since every array fetched costs tens of microseconds; one row per device and no reduction
+    across them, since that costs more than adding the rows on the host.
+    """
+
+    def local(theta: jax.Array, arrays: Arrays) -> jax.Array:
+        parts = _shard_sum(spec, order, theta, arrays)
+        return jnp.concatenate([p.ravel() for p in parts])[None]
+
+    return jax.jit(_sharded(spec, local), compiler_options=compiler_options(spec.mesh))
+
+
+def traceable_sum(spec: SumSpec) -> Callable[[jax.Array, Arrays], jax.Array]:
+    """Return the same sum as a function for the user's own JAX code, differentiable twice.
+
+    The loop has a dynamic length, which reverse mode can't cross: the derivatives are those taken inside
+    the block, given to JAX as the rule of the function.
+    """
+
+    def total(order: int) -> Callable[..., tuple]:
+        def run(theta: jax.Array, arrays: Arrays) -> tuple:
+            parts = _sharded(spec, lambda t, a: jax.tree.map(lambda x: x[None], _shard_sum(spec, order, t, a)))
+            return jax.tree.map(lambda x: x.sum(0), parts(theta, arrays))
+
+        return run
+
+    @jax.custom_jvp
+    def value_and_gradient(theta: jax.Array, arrays: Arrays) -> tuple:
+        return total(1)(theta, arrays)
+
+    def second(primals: tuple, tangents: tuple) -> tuple:
+        value, gradient, hessian = total(2)(*primals)
+        step = _materialize(tangents[0], primals[0])
+        return (value, gradient), (gradient @ step, hessian @ step)
+
+    value_and_gradient.defjvp(second, symbolic_zeros=True)
+
+    @jax.custom_jvp
+    def value(theta: jax.Array, arrays: Arrays) -> jax.Array:
+        return total(0)(theta, arrays)[0]
+
+    def first(primals: tuple, tangents: tuple) -> tuple:
+        s, gradient = value_and_gradient(*primals)
+        return s, gradient @ _materialize(tangents[0], primals[0])
+
+    value.defjvp(first, symbolic_zeros=True)
+    return value
+
+
+def _materialize(tangent: Any, primal: jax.Array) -> jax.Array:
+    return tangent if isinstance(tangent, jax.Array) else jnp.zeros_like(primal)
+
+
+@dataclass(frozen=True)
+class EventSum:
+    """A sum over events that are placed.
+
+    Attributes
+    ----------
+    spec
+        What is summed, and how it is compiled.
+    events
+        The events on the devices.
+    """
+
+    spec: SumSpec
+    events: PlacedEvents
+
+    def launch(self, theta: np.ndarray, order: int) -> jax.Array:
+        """Start the computation and return at once."""
+        return compiled_sum(self.spec, order)(theta, self.events.arrays)
+
+    def collect(self, raw: jax.Array, order: int) -> list[np.ndarray]:
+        """Wait for the result: value, gradient ``(n,)``, Hessian ``(n, n)``, as far as ``order`` goes."""
+        rows = shards_of(raw)
+        packed = rows[0][0]
+        for row in rows[1:]:
+            packed = packed + row[0]
+        n = len(self.spec.parameters)
+        parts = [packed[0]]
+        if order > 0:
+            parts.append(packed[1 : 1 + n])
+        if order > 1:
+            parts.append(packed[1 + n :].reshape(n, n))
+        return parts

@@ -1,0 +1,1 @@
+"""From events and a model to a fit: parameters, costs, minimisation, results."""

@@ -1,0 +1,223 @@
+"""The common behaviour of costs: values, derivatives, sums, and what to say when a value is not finite."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import jax
+
+from jaxpwa._checks import JaxpwaWarning, known
+from jaxpwa._settings import warn_if_32_bit
+from jaxpwa._types import Params
+from jaxpwa.engine.model import pack_parameters
+from jaxpwa.inference.terms import EventTerm, GaussianTerm
+
+Term = EventTerm | GaussianTerm
+
+
+class Cost:
+    """A function of the parameters to be minimised, with exact derivatives.
+
+    Made by `jaxpwa.UnbinnedNLL` and its siblings. Costs add: ``total = cost_a + cost_b`` shares parameters
+    of equal names. A cost times a number is a cost. Negative log-likelihoods have ``errordef`` 0.5, chi-squared
+    has 1; in a sum of both, chi-squared enters as ``chi2 / 2``, which is its negative log-likelihood.
+
+    Attributes
+    ----------
+    errordef
+        By how much the cost rises at one standard deviation: 0.5 or 1.
+    ndata
+        Events (or bins) of data that count; Monte Carlo does not.
+    """
+
+    def __init__(self, terms: Sequence[Term], errordef: float, ndata: int, label: str):
+        warn_if_32_bit()
+        self._terms = tuple(terms)
+        self.errordef = errordef
+        self.ndata = ndata
+        self._label = label
+        self._bound: dict[tuple[str, ...], Cost] = {}
+        names: dict[str, None] = {}
+        for term in self._terms:
+            names.update(dict.fromkeys(term.parameters or ()))
+        self._known = tuple(names)
+        self._open = any(term.parameters is None for term in self._terms)
+        if not self._open:
+            self._terms = tuple(term.bind(self._known) for term in self._terms)
+
+    @property
+    def parameters(self) -> tuple[str, ...] | None:
+        """Names of the parameters in the order of derivatives.
+
+        None where an intensity takes its parameters as a whole (iterates over them): they are then those
+        that are given, in that order.
+        """
+        return None if self._open else self._known
+
+    def bind(self, names: Sequence[str]) -> "Cost":
+        """Return the same cost with its parameters in this order.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is missing, unknown, or named twice.
+        """
+        names = tuple(names)
+        if names == self.parameters:
+            return self
+        if names not in self._bound:
+            missing = [n for n in self._known if n not in names]
+            if missing:
+                msg = f"parameter {known(missing)} is missing; given: {known(names)}."
+                raise ValueError(msg)
+            unknown = [] if self._open else [n for n in names if n not in self._known]
+            if unknown:
+                msg = f"unknown parameter {known(unknown)}; this cost depends on: {known(self._known)}."
+                raise ValueError(msg)
+            cost = object.__new__(Cost)
+            cost.__dict__.update(self.__dict__)
+            cost._terms = tuple(term.bind(names) for term in self._terms)
+            cost._known, cost._open, cost._bound = names, False, {}
+            self._bound[names] = cost
+        return self._bound[names]
+
+    def _at(self, params: Params) -> tuple["Cost", np.ndarray]:
+        """Return the bound cost and the parameters as an array."""
+        cost = self
+        if not isinstance(params, dict):
+            params = dict(params) if hasattr(params, "keys") else params
+        if self._open or (isinstance(params, dict) and len(params) != len(self._known)):
+            pack_parameters(params, self._known, "the cost")
+            cost = self.bind(tuple(params))
+        return cost, pack_parameters(params, cost._known, "the cost")
+
+    def _compute(self, theta: np.ndarray, order: int) -> list[Any]:
+        """Return value, gradient and Hessian, as far as ``order`` goes, for bound parameters."""
+        n = len(theta)
+        out: list[Any] = [0.0, np.zeros(n), np.zeros((n, n))][: order + 1]
+        # All terms are started before the first is waited for.
+        running: list[Any] = [term.launch(theta, order) for term in self._terms]
+        for term, raw in zip(self._terms, running, strict=True):
+            term.collect(raw, order, out)
+        out[0] = float(out[0])
+        return out
+
+    def _explain(self, theta: np.ndarray) -> tuple[str, bool]:
+        """Say why the value is not finite, and whether it is infinite for zero intensities only."""
+        faults = [fault for term in self._terms for fault in term.faults(theta)]
+        names = known((f"{n}={v:.6g}" for n, v in zip(self._known, theta, strict=True)), 8)
+        reason = "; ".join(text for _, text in faults) or "sums overflow"
+        return f"{reason}, at {names}", bool(faults) and all(kind == "zero" for kind, _ in faults)
+
+    def _checked(self, theta: np.ndarray, out: list[Any], stacklevel: int) -> list[Any]:
+        """Let a finite value pass; say what is wrong with any other."""
+        if np.isfinite(out[0]):
+            return out
+        message, only_zeros = self._explain(theta)
+        if not only_zeros:
+            msg = f"the cost is not finite: {message}."
+            raise ValueError(msg)
+        warnings.warn(f"the cost is infinite: {message}.", JaxpwaWarning, stacklevel=stacklevel)
+        out[0] = float("inf")
+        return out
+
+    def __call__(self, params: Params) -> float:
+        """Compute the cost.
+
+        Parameters
+        ----------
+        params
+            Numbers by name.
+
+        Returns
+        -------
+        The value, float64; ``inf``, with a warning that names the events, where an intensity of the data is 0.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, or intensities are negative, NaN or infinite: the message names
+            the first event.
+        """
+        cost, theta = self._at(params)
+        return cost._checked(theta, cost._compute(theta, 0), 3)[0]
+
+    def value_and_grad(self, params: Params) -> tuple[float, dict[str, float]]:
+        """Compute the cost and its exact gradient, by name; errors as in a call."""
+        cost, theta = self._at(params)
+        value, gradient = cost._checked(theta, cost._compute(theta, 1), 3)
+        return value, dict(zip(cost._known, gradient.tolist(), strict=True))
+
+    def hessian(self, params: Params) -> np.ndarray:
+        """Compute the exact second derivatives, ``(n, n)``, in the order of ``params``."""
+        cost, theta = self._at(params)
+        matrix = cost._checked(theta, cost._compute(theta, 2), 3)[2]
+        order = [cost._known.index(n) for n in params]
+        return matrix[np.ix_(order, order)]
+
+    def as_function(self) -> tuple[Callable[[Params, Any], jax.Array], tuple]:
+        """Return the cost for the user's own JAX code: samplers, optimisers, transformations.
+
+        Returns
+        -------
+        function
+            ``function(params, arrays)``: traceable scalar, twice differentiable in ``params`` (a dict of scalars).
+        arrays
+            The events on the devices. Pass them on as an argument of your jitted function; do not close over
+            them.
+
+        Raises
+        ------
+        ValueError
+            If the names of the parameters are not known: `bind` them first.
+        """
+        if self._open:
+            msg = "the intensity takes its parameters as a whole: name them first, cost.bind(names).as_function()."
+            raise ValueError(msg)
+        functions = [term.traceable() for term in self._terms]
+        arrays = tuple(t.total.events.arrays if isinstance(t, EventTerm) else () for t in self._terms)
+
+        def function(params: Params, arrays: tuple) -> jax.Array:
+            values = [f(params, a) for f, a in zip(functions, arrays, strict=True)]
+            total = values[0]
+            for value in values[1:]:
+                total = total + value
+            return total
+
+        return function, arrays
+
+    def __add__(self, other: Any) -> "Cost":
+        if not isinstance(other, Cost):
+            return NotImplemented
+        a, b = self, other
+        if a.errordef != b.errordef:
+            a, b = a._as_log_likelihood(), b._as_log_likelihood()
+        return Cost((*a._terms, *b._terms), a.errordef, a.ndata + b.ndata, f"{self._label} + {other._label}")
+
+    def __radd__(self, other: Any) -> "Cost":
+        # sum([cost_a, cost_b]) starts from 0.
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __mul__(self, factor: Any) -> "Cost":
+        """Multiply by a positive number; ``errordef`` stays, so that errors shrink with its square root."""
+        if not isinstance(factor, (int, float, np.integer, np.floating)):
+            return NotImplemented
+        if not 0 < factor < np.inf:
+            msg = f"a cost can be multiplied by a positive number only, got {factor}."
+            raise ValueError(msg)
+        label = f"{factor:.6g} * ({self._label})"
+        return Cost([term.times(float(factor)) for term in self._terms], self.errordef, self.ndata, label)
+
+    __rmul__ = __mul__
+
+    def _as_log_likelihood(self) -> "Cost":
+        """Return chi-squared as the negative log-likelihood that it is twice of."""
+        if self.errordef == 0.5:
+            return self
+        return Cost([term.times(0.5) for term in self._terms], 0.5, self.ndata, self._label)
+
+    def __repr__(self) -> str:
+        names = "as given" if self._open else known(self._known)
+        return f"<{self._label}: {self.ndata} entries, errordef {self.errordef}; parameters: {names}>"

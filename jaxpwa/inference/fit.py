@@ -1,0 +1,330 @@
+"""Fits: the one place that talks to iminuit."""
+
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import iminuit
+import numpy as np
+from iminuit.minuit import MnStrategy
+
+from jaxpwa._checks import ConvergenceWarning, known
+from jaxpwa._progress import progress_bar
+from jaxpwa.inference.basin import Verdict, descend, judge, limits_pushed
+from jaxpwa.inference.cost import Cost
+from jaxpwa.inference.objective import Objective
+from jaxpwa.inference.parameters import ParameterTable
+from jaxpwa.inference.result import FitError, FitResult, versions
+
+_ATTEMPTS = 4
+
+
+def _table(cost: Any, start: Any, fixed: str | Iterable[str]) -> tuple[Cost, ParameterTable]:
+    """Read the start values and order the cost's parameters like them."""
+    if not isinstance(cost, Cost):
+        msg = (
+            f"cost must be a jaxpwa cost such as UnbinnedNLL(intensity, data), got {type(cost).__name__}. "
+            "An intensity alone has no data to fit."
+        )
+        raise TypeError(msg)
+    if isinstance(start, FitResult):
+        start = start.values
+    table = ParameterTable.make(start, fixed)
+    try:
+        return cost.bind(table.names), table
+    except ValueError as error:
+        msg = f"start does not fit the cost: {error}"
+        raise ValueError(msg) from None
+
+
+def _typed(function: Any) -> Any:
+    return function
+
+
+def _new_minuit(objective: Objective, table: ParameterTable, x: np.ndarray, errordef: float) -> iminuit.Minuit:
+    """Make the Minuit object with limits, steps and exact derivatives."""
+    # iminuit's protocols ask for functions that take any sequence; it passes arrays.
+    value, gradient, hessian = (_typed(f) for f in (objective.value, objective.gradient, objective.hessian))
+    minuit = iminuit.Minuit(value, x, name=table.names, grad=gradient, hessian=hessian)
+    minuit.errordef = errordef
+    for i, name in enumerate(table.names):
+        if np.isfinite(table.lower[i]) or np.isfinite(table.upper[i]):
+            minuit.limits[name] = (table.lower[i], table.upper[i])
+        if np.isfinite(table.step[i]):
+            minuit.errors[name] = table.step[i]
+        minuit.fixed[name] = bool(table.fixed[i])
+    return minuit
+
+
+def minimizer(cost: Cost, start: Mapping[str, Any], *, fixed: str | Iterable[str] = ()) -> iminuit.Minuit:
+    """Return a live `iminuit.Minuit`, not yet fitted, with exact gradient and Hessian attached.
+
+    For those who want to steer MINUIT themselves. Far from a minimum, MINUIT with an exact Hessian can end at a wrong
+    point and call it valid: `fit` guards against that, a bare ``migrad()`` does not.
+
+    Parameters
+    ----------
+    cost, start, fixed
+        As in `fit`.
+
+    Returns
+    -------
+    iminuit.Minuit
+        Names, limits, steps, fixed parameters and ``errordef`` are set.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `fit`.
+    """
+    cost, table = _table(cost, start, fixed)
+    return _new_minuit(Objective(cost), table, table.values, cost.errordef)
+
+
+def fit(
+    cost: Cost,
+    start: Mapping[str, Any],
+    *,
+    fixed: str | Iterable[str] = (),
+    strategy: int | MnStrategy = 1,
+    tolerance: float = 0.1,
+    max_calls: int | None = None,
+    precision: float | None = None,
+    print_level: int = 0,
+    minos: bool | str | Iterable[str] = False,
+    cl: float | None = None,
+    throw: bool = False,
+    progress: bool | None = None,
+) -> FitResult:
+    """Minimise a cost with MINUIT, on exact derivatives.
+
+    L-BFGS-B goes into the basin of a minimum, Migrad confirms it with exact gradient and Hessian, and the end
+    point is judged by exact derivatives: a result is valid only if the Hessian is positive definite and the
+    estimated distance to the minimum is within ``tolerance``. At a saddle the fit moves off and tries again.
+    Errors come from the exact Hessian.
+
+    Parameters
+    ----------
+    cost
+        What to minimise: `UnbinnedNLL`, `ExtendedNLL`, ..., or a sum of them.
+    start
+        Start values by name: numbers or `Parameter` (limits, step, fixed); or an earlier `FitResult`.
+        Their order is the order of the result.
+    fixed
+        Names to fix besides.
+    strategy
+        MINUIT's strategy: 0, 1, 2 or an MnStrategy.
+    tolerance
+        MINUIT's tolerance: Migrad ends at an estimated distance to minimum below ``0.002 * tolerance * errordef``.
+    max_calls
+        Most calls of the cost in each stage; None: MINUIT's own limit for Migrad, 2000 for the descent.
+    precision, print_level
+        Handed to MINUIT.
+    minos
+        True, or names: compute asymmetric errors.
+    cl
+        Confidence level or number of sigmas for MINOS, as iminuit understands it; None: one sigma.
+    throw
+        Raise `FitError` where there is no valid minimum, instead of a warning; it carries the result.
+    progress
+        None: a bar on terminals and in Jupyter for fits of more than two seconds. False: none.
+
+    Returns
+    -------
+    FitResult
+        With the live Minuit object as ``result.minuit``. A parameter held at a limit is fixed in it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If names do not fit, or the cost is not finite at the start: the message names parameter or event.
+    FitError
+        With ``throw``, if the fit did not converge.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the result is not valid; it is returned all the same.
+
+    Examples
+    --------
+    >>> import jaxpwa as jp
+    >>> cost = jp.ChiSquared(lambda p, d: p["a"] + p["b"] * d["x"], {"x": [0, 1, 2]}, [1, 3, 5], [0.1, 0.1, 0.1])
+    >>> result = jp.fit(cost, {"a": 0.0, "b": 1.0})
+    >>> {name: round(value, 6) for name, value in result.values.items()}
+    {'a': 1.0, 'b': 2.0}
+    """
+    began = time.perf_counter()
+    cost, table = _table(cost, start, fixed)
+    minos_names = _minos_names(table, minos)
+    with progress_bar("fit", None, "call", progress) as bar:
+        objective = Objective(cost, lambda _: bar.update())
+        _check_start(cost, objective, table)
+        settings = {"strategy": strategy, "tol": tolerance, "precision": precision, "print_level": print_level}
+        minuit, verdict = _search(objective, table, cost.errordef, settings, max_calls)
+        problem = _problem(minuit, table, verdict, tolerance * cost.errordef)
+        minos_errors = {} if problem else _minos(minuit, minos_names, cl)
+    result = _record(cost, table, minuit, verdict, objective, problem, minos_errors, time.perf_counter() - began)
+    if problem:
+        text = f"the fit of {cost._label} is not valid: {problem}"
+        if throw:
+            raise FitError(text, result)
+        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+    return result
+
+
+def _record(
+    cost: Cost,
+    table: ParameterTable,
+    minuit: iminuit.Minuit,
+    verdict: Verdict,
+    objective: Objective,
+    problem: str,
+    minos: dict[str, tuple[float, float]],
+    seconds: float,
+) -> FitResult:
+    """Write down what was found."""
+    names, n = np.array(table.names), len(table.names)
+    covariance = np.full((n, n), np.nan) if verdict.covariance is None else verdict.covariance
+    errors = np.sqrt(np.diag(covariance))
+    errors[verdict.at_limit] = np.nan
+    errors[table.fixed] = 0.0
+    limited = np.isfinite(table.lower) | np.isfinite(table.upper)
+    return FitResult(
+        values=dict(zip(table.names, map(float, minuit.values), strict=True)),
+        errors=dict(zip(table.names, errors.tolist(), strict=True)),
+        covariance=covariance,
+        fval=float(verdict.value),
+        errordef=cost.errordef,
+        ndata=cost.ndata,
+        edm=float(verdict.edm),
+        valid=not problem,
+        message=problem or _success(names[verdict.at_limit]),
+        fixed=tuple(names[table.fixed].tolist()),
+        at_limit=tuple(names[verdict.at_limit].tolist()),
+        limits={table.names[i]: (float(table.lower[i]), float(table.upper[i])) for i in np.flatnonzero(limited)},
+        minos=minos,
+        calls={
+            "value": objective.n_value,
+            "gradient": objective.n_gradient,
+            "hessian": objective.n_hessian,
+            "not finite": objective.n_forbidden,
+        },
+        cost=cost._label,
+        seconds=seconds,
+        versions=versions(),
+        minuit=minuit,
+    )
+
+
+def _check_start(cost: Cost, objective: Objective, table: ParameterTable) -> None:
+    """Refuse a start where the cost is not finite, naming the events."""
+    value, gradient = objective.exact(table.values, 1)
+    if not np.isfinite(value):
+        msg = f"the cost is not finite at the start: {cost._explain(table.values)[0]}. Start elsewhere."
+        raise ValueError(msg)
+    if not np.isfinite(gradient).all():
+        bad = [n for n, g in zip(table.names, gradient, strict=True) if not np.isfinite(g)]
+        msg = (
+            f"the gradient with respect to {known(bad)} is not finite at the start, though the value is. "
+            "A square root or an angle at the end of its range, or an intensity too small for a double, does that: "
+            "start elsewhere, or write the intensity so that it is smooth there."
+        )
+        raise ValueError(msg)
+
+
+def _search(
+    objective: Objective,
+    table: ParameterTable,
+    errordef: float,
+    settings: dict[str, Any],
+    max_calls: int | None,
+) -> tuple[iminuit.Minuit, Verdict]:
+    """Descend, run Migrad, judge; again from a better place while there is hope."""
+    x = table.values
+    budget = 2000 if max_calls is None else max_calls
+    for attempt in range(_ATTEMPTS):
+        x = descend(objective, table, x, errordef, budget, fine=attempt > 0)
+        minuit = _new_minuit(objective, table, x, errordef)
+        for name, value in settings.items():
+            setattr(minuit, name, value)
+        # MINUIT's sine transform has no slope at a limit: a parameter pressed against one is held there.
+        for i in np.flatnonzero(limits_pushed(table, x, objective.gradient(x))):
+            minuit.fixed[table.names[i]] = True
+        if minuit.nfit:
+            minuit.migrad(ncall=max_calls)
+        x = np.array(minuit.values)
+        verdict = judge(objective, table, x, errordef)
+        if not _problem(minuit, table, verdict, settings["tol"] * errordef):
+            break
+        if verdict.uphill is not None:
+            x = _off_the_saddle(objective, table, x, verdict, errordef)
+        elif not np.isfinite(verdict.value):
+            break
+    return minuit, verdict
+
+
+def _off_the_saddle(
+    objective: Objective, table: ParameterTable, x: np.ndarray, verdict: Verdict, errordef: float
+) -> np.ndarray:
+    """Step along negative curvature to the lower side."""
+    direction = verdict.uphill
+    curvature = abs(direction @ verdict.hessian @ direction)
+    step = direction * np.sqrt(2 * errordef / curvature)
+    sides = [np.clip(x + s * step, table.lower, table.upper) for s in (1, -1)]
+    return min(sides, key=objective.value)
+
+
+def _problem(minuit: iminuit.Minuit, table: ParameterTable, verdict: Verdict, scale: float) -> str:
+    """Say why the point is no valid minimum, or return an empty string."""
+    far = np.abs(minuit.values) > 1e8 * np.maximum(1.0, np.abs(table.values))
+    if verdict.reason and far.any():
+        return (
+            f"{known(np.array(table.names)[far])} ran away to {np.array(minuit.values)[far][0]:.3g}: the cost falls without "
+            "end. An intensity that is no density needs normalization_mc, or ExtendedNLL, or its scale fixed."
+        )
+    if verdict.reason:
+        return f"{verdict.reason}. Look at start values, limits and whether parameters can stand in for each other."
+    # Migrad's goal is 0.002 * tolerance * errordef, and MINUIT accepts ten times that.
+    if not verdict.edm < 0.02 * scale:
+        state = minuit.fmin
+        limit = " The limit of calls was reached." if state is not None and state.has_reached_call_limit else ""
+        return (
+            f"the estimated distance to the minimum is {verdict.edm:.3g}, above {0.02 * scale:.3g}.{limit} "
+            "Try other start values, a larger max_calls or strategy=2."
+        )
+    return ""
+
+
+def _success(at_limit: np.ndarray) -> str:
+    if len(at_limit):
+        return f"minimum found, {known(at_limit)} at a limit: no error there, and other errors hold for it fixed"
+    return "minimum found"
+
+
+def _minos_names(table: ParameterTable, wanted: bool | str | Iterable[str]) -> list[str]:
+    """Return the parameters that MINOS shall look at."""
+    if wanted is False:
+        return []
+    free = [n for n, fixed in zip(table.names, table.fixed, strict=True) if not fixed]
+    if wanted is True:
+        return free
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    unknown = [n for n in names if n not in free]
+    if unknown:
+        msg = f"minos names {known(unknown)}, which the fit does not vary; free: {known(free)}."
+        raise ValueError(msg)
+    return names
+
+
+def _minos(minuit: iminuit.Minuit, names: list[str], cl: float | None) -> dict[str, tuple[float, float]]:
+    """Return asymmetric errors by name, NaN where MINOS found none or the parameter is at a limit."""
+    errors = dict.fromkeys(names, (np.nan, np.nan))
+    moving = [n for n in names if not minuit.fixed[n]]
+    if moving:
+        minuit.minos(*moving, cl=cl)  # pyright: ignore[reportArgumentType]
+    for name in moving:
+        m = minuit.merrors[name]
+        errors[name] = (m.lower if m.lower_valid else np.nan, m.upper if m.upper_valid else np.nan)
+    return errors

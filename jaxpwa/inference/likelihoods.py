@@ -1,0 +1,355 @@
+r"""Likelihoods and chi-squared.
+
+========================  =============================================================  ============
+cost                      minimises                                                      use it when
+========================  =============================================================  ============
+`UnbinnedNLL`             :math:`-\sum_e w_e \ln I(x_e)`                                 I is a density
+`UnbinnedNLL` with MC     :math:`-\sum_e w_e \ln [I(x_e) / \langle I \rangle_{MC}]`      only the shape matters
+`ExtendedNLL`             :math:`-\sum_e w_e \ln I(x_e) + \frac{1}{N}\sum_{MC} w I(x)`   yields matter too
+`BinnedNLL`               Poisson deviance / 2                                           counts in bins
+`ChiSquared`              :math:`\sum_b [(I(x_b) - y_b)/\sigma_b]^2`                     values with errors
+`GaussianConstraint`      :math:`(p-\mu)^T C^{-1} (p-\mu) / 2`                           outside knowledge
+========================  =============================================================  ============
+
+All are negative log-likelihoods with ``errordef`` 0.5, but chi-squared with 1. No factor 2, no offset.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxpwa._checks import check_length, first_bad, known
+from jaxpwa._types import Intensity
+from jaxpwa.data.dataset import Dataset, as_dataset
+from jaxpwa.engine.devices import Devices
+from jaxpwa.inference.cost import Cost
+from jaxpwa.inference.terms import (
+    EventTerm,
+    GaussianTerm,
+    log_intensity,
+    plain_intensity,
+    poisson_deviance,
+    squared_pull,
+)
+
+
+def _names(parameters: Sequence[str] | None) -> tuple[str, ...] | None:
+    if isinstance(parameters, str):
+        msg = f"parameters must be a sequence of names, got the string {parameters!r}: write [{parameters!r}]."
+        raise TypeError(msg)
+    return None if parameters is None else tuple(parameters)
+
+
+def _label(kind: str, intensity: Intensity) -> str:
+    return f"{kind}({getattr(intensity, '__name__', type(intensity).__name__)})"
+
+
+def _column(values: Any, data: Dataset, what: str) -> np.ndarray:
+    """Return one finite number per row, given as an array or as the name of a column."""
+    array = data.numbers(values) if isinstance(values, str) else np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        msg = f"{what} must be real numbers, got dtype {array.dtype}."
+        raise TypeError(msg)
+    if array.ndim != 1:
+        msg = f"{what} must have shape (rows,), got shape {array.shape}."
+        raise ValueError(msg)
+    check_length(what, len(array), "row", data.n_events)
+    array = array.astype(np.float64)
+    bad = ~np.isfinite(array)
+    if bad.any():
+        msg = f"{what} must be finite: row {first_bad(bad)} is {array[first_bad(bad)]}."
+        raise ValueError(msg)
+    return array
+
+
+class UnbinnedNLL(Cost):
+    r"""Unbinned negative log-likelihood of a density.
+
+    .. math:: -\sum_e w_e \ln I(p, x_e)
+
+    or, with ``normalization_mc``,
+
+    .. math:: -\sum_e w_e \ln \frac{I(p, x_e)}{\sum_m w_m I(p, x_m) / \sum_m w_m}
+
+    Parameters
+    ----------
+    intensity
+        ``intensity(params, data) -> (events,)``, real and positive. Without ``normalization_mc`` it must be a
+        normalised density: a scale factor in it changes the value, and the fit.
+    data
+        A `Dataset` or what makes one.
+    normalization_mc
+        Monte Carlo that is flat in phase space and passed the same reconstruction as the data. A scale
+        factor of the intensity then cancels: fix one.
+    parameters
+        Names of the parameters, in the order wanted. None: found by looking at what the intensity reads.
+    devices
+        None: as many as the events keep busy. Else a number or a sequence of JAX devices.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If names, shapes or types do not fit, columns that the intensity reads are not finite, or no event
+        counts.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, jaxpwa as jp
+    >>> cost = jp.UnbinnedNLL(lambda p, d: p["b"] * jnp.exp(-p["a"] * d["x"]), {"x": [1.0, 2.0]})
+    >>> round(cost({"b": 3.0, "a": 0.5}), 12)
+    -0.697224577336
+    """
+
+    def __init__(
+        self,
+        intensity: Intensity,
+        data: Any,
+        *,
+        normalization_mc: Any = None,
+        parameters: Sequence[str] | None = None,
+        devices: Devices = None,
+    ):
+        names = _names(parameters)
+        data = as_dataset(data, "data")
+        terms = [EventTerm.make(intensity, data, "data", log_intensity, parameters=names, scale=-1.0, devices=devices)]
+        if normalization_mc is not None:
+            mc = as_dataset(normalization_mc, "normalization_mc")
+            w, w_mc = data.sum_of_weights, mc.sum_of_weights
+            if not w_mc > 0:
+                msg = f"the weights of normalization_mc must have a positive sum, got {w_mc}."
+                raise ValueError(msg)
+            terms.append(
+                EventTerm.make(
+                    intensity,
+                    mc,
+                    "normalization_mc",
+                    plain_intensity,
+                    parameters=names,
+                    scale=w,
+                    offset=-w * np.log(w_mc),
+                    log=True,
+                    devices=devices,
+                )
+            )
+        super().__init__(terms, 0.5, terms[0].total.events.n_events, _label("UnbinnedNLL", intensity))
+
+
+class ExtendedNLL(Cost):
+    r"""Extended unbinned negative log-likelihood.
+
+    .. math:: -\sum_e w_e \ln I(p, x_e) + \frac{1}{N_{gen}} \sum_m w_m I(p, x_m)
+
+    At the minimum the second term is the number of events, :math:`\sum_e w_e`.
+
+    Parameters
+    ----------
+    intensity, data, parameters, devices
+        As in `UnbinnedNLL`; the scale of the intensity is now the yield.
+    accepted_mc
+        Monte Carlo that is flat in phase space and passed the detector and the reconstruction.
+    n_generated
+        Events generated to get ``accepted_mc``. None: as many as ``accepted_mc`` has. 1 means one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `UnbinnedNLL`, and if ``n_generated`` is not a positive number.
+    """
+
+    def __init__(
+        self,
+        intensity: Intensity,
+        data: Any,
+        accepted_mc: Any,
+        n_generated: float | None = None,
+        *,
+        parameters: Sequence[str] | None = None,
+        devices: Devices = None,
+    ):
+        names = _names(parameters)
+        data = as_dataset(data, "data")
+        mc = as_dataset(accepted_mc, "accepted_mc")
+        number = mc.n_events if n_generated is None else n_generated
+        if not isinstance(number, (int, float, np.integer, np.floating)) or not 0 < number < np.inf:
+            msg = f"n_generated must be a positive number, the events generated, got {n_generated!r}."
+            raise ValueError(msg)
+        common = {"parameters": names, "devices": devices}
+        terms = [
+            EventTerm.make(intensity, data, "data", log_intensity, scale=-1.0, **common),
+            EventTerm.make(intensity, mc, "accepted_mc", plain_intensity, scale=1.0 / float(number), **common),
+        ]
+        super().__init__(terms, 0.5, terms[0].total.events.n_events, _label("ExtendedNLL", intensity))
+
+
+class BinnedNLL(Cost):
+    r"""Poisson negative log-likelihood of counts in bins, relative to a perfect model.
+
+    .. math:: \sum_b w_b [\mu_b - n_b + n_b \ln(n_b / \mu_b)], \quad \mu_b = I(p, x_b)
+
+    which is half the deviance: twice its minimum follows a chi-squared distribution for large counts.
+
+    Parameters
+    ----------
+    intensity
+        ``intensity(params, bins) -> (bins,)``: the expected number of events in each bin.
+    bins
+        One row per bin: a `Dataset` or what makes one, with what the intensity reads (centres, widths ...).
+    counts
+        Observed numbers, ``(bins,)``, not negative, or the name of a column. Any number type.
+    parameters, devices
+        As in `UnbinnedNLL`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `UnbinnedNLL`, and if counts are negative or all zero.
+
+    References
+    ----------
+    S. Baker and R. D. Cousins, Nucl. Instrum. Meth. 221 (1984) 437, the Poisson likelihood chi-square.
+    """
+
+    def __init__(
+        self,
+        intensity: Intensity,
+        bins: Any,
+        counts: Any,
+        *,
+        parameters: Sequence[str] | None = None,
+        devices: Devices = None,
+    ):
+        bins = as_dataset(bins, "bins")
+        n = _column(counts, bins, "counts")
+        if (n < 0).any():
+            msg = f"counts must not be negative: row {first_bad(n < 0)} is {n[first_bad(n < 0)]}."
+            raise ValueError(msg)
+        if not n.any():
+            msg = "counts are 0 in every bin: there is nothing to fit."
+            raise ValueError(msg)
+        term = EventTerm.make(
+            intensity,
+            bins,
+            "bins",
+            poisson_deviance,
+            parameters=_names(parameters),
+            scale=1.0,
+            extras=(n,),
+            devices=devices,
+        )
+        super().__init__([term], 0.5, term.total.events.n_events, _label("BinnedNLL", intensity))
+
+
+class ChiSquared(Cost):
+    r"""Chi-squared of measured values with known errors.
+
+    .. math:: \sum_b w_b \left[\frac{I(p, x_b) - y_b}{\sigma_b}\right]^2
+
+    The divisor is the square of ``sigma``. (PyPWA divides by the error as given; `jaxpwa_compat` does that.)
+
+    Parameters
+    ----------
+    intensity
+        ``intensity(params, points) -> (points,)``: the expected values.
+    points
+        One row per point: a `Dataset` or what makes one.
+    observed
+        Measured values, ``(points,)``, or the name of a column.
+    sigma
+        Their standard deviations, ``(points,)``, positive, or the name of a column. A bin without events has no
+        such error: leave it out, or use `BinnedNLL`.
+    parameters, devices
+        As in `UnbinnedNLL`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `UnbinnedNLL`, and if a ``sigma`` is not positive.
+    """
+
+    def __init__(
+        self,
+        intensity: Intensity,
+        points: Any,
+        observed: Any,
+        sigma: Any,
+        *,
+        parameters: Sequence[str] | None = None,
+        devices: Devices = None,
+    ):
+        points = as_dataset(points, "points")
+        y = _column(observed, points, "observed")
+        s = _column(sigma, points, "sigma")
+        if (s <= 0).any():
+            msg = (
+                f"sigma must be positive: row {first_bad(s <= 0)} is {s[first_bad(s <= 0)]}. "
+                "Leave empty bins out, or fit the counts with BinnedNLL."
+            )
+            raise ValueError(msg)
+        term = EventTerm.make(
+            intensity,
+            points,
+            "points",
+            squared_pull,
+            parameters=_names(parameters),
+            scale=1.0,
+            extras=(y, s),
+            devices=devices,
+        )
+        super().__init__([term], 1.0, term.total.events.n_events, _label("ChiSquared", intensity))
+
+
+class GaussianConstraint(Cost):
+    r"""Knowledge from elsewhere about parameters, as a Gaussian.
+
+    .. math:: \frac12 (p - \mu)^T C^{-1} (p - \mu)
+
+    Parameters
+    ----------
+    names
+        Name of a parameter, or several names.
+    mean
+        Number, or one per name.
+    sigma
+        Standard deviation, positive: number, or one per name (uncorrelated).
+    covariance
+        Instead of ``sigma``: covariance matrix, ``(names, names)``, positive definite.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes differ, names repeat, or the errors are not positive.
+
+    Examples
+    --------
+    >>> import jaxpwa as jp
+    >>> jp.GaussianConstraint("mass", 0.775, 0.001)({"mass": 0.777})
+    2.0000000000000036
+    """
+
+    def __init__(self, names: str | Sequence[str], mean: Any, sigma: Any = None, *, covariance: Any = None):
+        names = (names,) if isinstance(names, str) else tuple(names)
+        n = len(names)
+        if not n or len(set(names)) != n:
+            msg = f"names must be one or more different parameter names, got {names}."
+            raise ValueError(msg)
+        mu = np.atleast_1d(np.asarray(mean, np.float64))
+        if (sigma is None) == (covariance is None):
+            msg = "give either sigma or covariance."
+            raise ValueError(msg)
+        if covariance is None:
+            s = np.atleast_1d(np.asarray(sigma, np.float64))
+            if s.shape != (n,) or not np.all((s > 0) & np.isfinite(s)):
+                msg = f"sigma must be {n} positive number(s), one for each of {known(names)}, got {sigma!r}."
+                raise ValueError(msg)
+            matrix = np.diag(s**2)
+        else:
+            matrix = np.atleast_2d(np.asarray(covariance, np.float64))
+        if mu.shape != (n,) or not np.all(np.isfinite(mu)):
+            msg = f"mean must be {n} number(s), one for each of {known(names)}, got {mean!r}."
+            raise ValueError(msg)
+        if matrix.shape != (n, n) or not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix)[0] <= 0:
+            msg = f"covariance must be a symmetric positive definite matrix of shape ({n}, {n})."
+            raise ValueError(msg)
+        term = GaussianTerm(names, mu, np.linalg.inv(matrix), 1.0, np.arange(n))
+        super().__init__([term], 0.5, 0, f"GaussianConstraint({known(names)})")

@@ -1,0 +1,232 @@
+"""The parts that costs are made of: sums over events, and penalties on the parameters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+import jax
+import jax.numpy as jnp
+
+from jaxpwa._types import Params
+from jaxpwa.data.dataset import Dataset
+from jaxpwa.engine.blocks import Arrays, place
+from jaxpwa.engine.devices import Devices
+from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
+from jaxpwa.engine.pointwise import chunks
+from jaxpwa.engine.sums import EventSum, Summand, SumSpec, traceable_sum
+
+
+def log_intensity(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Array:
+    """``ln I``; one select only, which gives padding an exact 0 and a finite derivative."""
+    return jnp.log(jnp.where(real, intensity, 1.0))
+
+
+def plain_intensity(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Array:
+    """``I``."""
+    return jnp.where(real, intensity, 0.0)
+
+
+def poisson_deviance(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Array:
+    """``mu - n + n ln(n / mu)`` with ``mu = I``; ``mu`` for an empty bin, NaN for a negative ``mu``."""
+    (counts,) = extras
+    filled = real & (counts > 0)
+    # Both selects are needed: an empty bin with mu = 0 would have the derivative 0 * inf.
+    logs = jnp.log(jnp.where(filled, counts, 1.0)) - jnp.log(jnp.where(filled, intensity, 1.0))
+    terms = intensity - counts + counts * logs
+    return jnp.where(real, jnp.where(intensity < 0, jnp.nan, terms), 0.0)
+
+
+def squared_pull(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Array:
+    """``((I - y) / sigma)**2``."""
+    observed, sigma = extras
+    return jnp.where(real, ((intensity - observed) / sigma) ** 2, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class EventTerm:
+    """``scale * S(p) + offset``, or ``scale * ln S(p) + offset``, with ``S`` a sum over events.
+
+    Attributes
+    ----------
+    total
+        The sum.
+    scale, offset, log
+        What is made of it.
+    data, what
+        The events on the host and their name, for messages.
+    index
+        Where this term's parameters stand among the cost's.
+    is_open
+        Whether the model takes its parameters as a whole and they are not known yet.
+    """
+
+    total: EventSum
+    scale: float
+    offset: float
+    log: bool
+    data: Dataset
+    what: str
+    index: np.ndarray
+    is_open: bool = False
+
+    @classmethod
+    def make(
+        cls,
+        intensity: Callable,
+        data: Dataset,
+        what: str,
+        summand: Summand,
+        *,
+        parameters: tuple[str, ...] | None,
+        scale: float,
+        offset: float = 0.0,
+        log: bool = False,
+        extras: tuple[np.ndarray, ...] = (),
+        devices: Devices = None,
+    ) -> "EventTerm":
+        """Check the model against the data, place the columns that it reads, and describe the sum."""
+        model = ModelRef(intensity)
+        info = inspect_model(model, column_specs(data.columns, data.dtype), parameters)
+        events = place(data, info.columns, what=what, extras=extras, devices=devices)
+        if not events.n_events:
+            why = "all weights are 0" if data.n_events else "there are none"
+            msg = f"{what} must have events that count: {why}."
+            raise ValueError(msg)
+        names = info.parameters or ()
+        single = data.dtype == "float32"
+        spec = SumSpec(model, names, info.columns, summand, single, events.mesh, events.block)
+        is_open = info.parameters is None
+        return cls(EventSum(spec, events), scale, offset, log, data, what, np.arange(len(names)), is_open)
+
+    @property
+    def parameters(self) -> tuple[str, ...] | None:
+        """Names of the parameters, or None: as many as there will be."""
+        return None if self.is_open else self.total.spec.parameters
+
+    def bind(self, names: tuple[str, ...]) -> "EventTerm":
+        """Find this term's parameters among ``names``."""
+        spec = self.total.spec
+        if self.is_open:
+            inspect_model(spec.model, column_specs(self.data.columns, self.data.dtype), names)
+            spec = replace(spec, parameters=names)
+        index = np.array([names.index(n) for n in spec.parameters], np.intp)
+        return replace(self, total=replace(self.total, spec=spec), index=index, is_open=False)
+
+    def times(self, factor: float) -> "EventTerm":
+        """Return this term multiplied by a number."""
+        return replace(self, scale=self.scale * factor, offset=self.offset * factor)
+
+    def launch(self, theta: np.ndarray, order: int) -> jax.Array:
+        """Start the sum, with its derivatives up to ``order``."""
+        return self.total.launch(theta[self.index], order)
+
+    def collect(self, raw: jax.Array, order: int, out: list[np.ndarray]) -> None:
+        """Wait for the sum and add the term, with its derivatives, to ``out``."""
+        s, *derivatives = self.total.collect(raw, order)
+        slope, curvature = self.scale, 0.0
+        if self.log:
+            value = np.log(s) if s > 0 else (np.inf if s == 0 else np.nan)
+            slope, curvature = self.scale / s, -self.scale / s**2
+        else:
+            value = s
+        out[0] += self.scale * value + self.offset
+        if order > 0:
+            gradient = derivatives[0]
+            out[1][self.index] += slope * gradient
+        if order > 1:
+            block = slope * derivatives[1]
+            if curvature:
+                block = block + curvature * np.outer(gradient, gradient)
+            out[2][np.ix_(self.index, self.index)] += block
+
+    def traceable(self) -> Callable[[Params, Arrays], jax.Array]:
+        """Return the term as a function of parameters by name and of its arrays."""
+        function, names = traceable_sum(self.total.spec), self.total.spec.parameters
+
+        def term(params: Params, arrays: Arrays) -> jax.Array:
+            s = function(jnp.stack([jnp.asarray(params[n], jnp.result_type(float)) for n in names]), arrays)
+            return self.scale * (jnp.log(s) if self.log else s) + self.offset
+
+        return term
+
+    def intensities(self, theta: np.ndarray) -> np.ndarray:
+        """Return the intensity of every event, ``(events,)``, those of weight 0 included."""
+        spec, data = self.total.spec, self.data
+        info = inspect_model(spec.model, column_specs(data.columns, data.dtype), spec.parameters)
+        devices = tuple(spec.mesh.devices.flat)
+        parts = chunks(spec.model, info, spec.parameters, theta[self.index], data, devices=devices)
+        return np.concatenate([part.host_values() for part in parts])
+
+    def faults(self, theta: np.ndarray) -> list[tuple[str, str]]:
+        """Return what is wrong with the intensities, as (kind, sentence): kinds 'zero', 'negative', 'nan'."""
+        values = self.intensities(theta)
+        counted = self.data.weights != 0
+        needs_log = self.total.spec.summand is log_intensity
+        is_poisson = self.total.spec.summand is poisson_deviance
+        if is_poisson:
+            counted &= (values <= 0) | ~np.isfinite(values)
+        kinds = {"nan": ~np.isfinite(values)}
+        if needs_log or is_poisson:
+            kinds |= {"negative": values < 0, "zero": values == 0}
+        found = []
+        for kind, mask in kinds.items():
+            bad = mask & counted
+            if bad.any():
+                word = {"nan": "NaN or infinite", "negative": "negative", "zero": "0"}[kind]
+                number = int(bad.sum())
+                found.append(
+                    (
+                        kind,
+                        f"intensity is {word} for {number} of {len(values)} {self.what} events "
+                        f"(first: event {int(np.argmax(bad))})",
+                    )
+                )
+        if self.log and not found:
+            found.append(("nan", f"the sum of the intensity over {self.what} is not positive"))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianTerm:
+    """``scale * (p - mean)^T P (p - mean) / 2`` with ``P`` the inverse covariance."""
+
+    parameters: tuple[str, ...]
+    mean: np.ndarray
+    precision: np.ndarray
+    scale: float
+    index: np.ndarray
+
+    def bind(self, names: tuple[str, ...]) -> "GaussianTerm":
+        """Find this term's parameters among ``names``."""
+        return replace(self, index=np.array([names.index(n) for n in self.parameters], np.intp))
+
+    def times(self, factor: float) -> "GaussianTerm":
+        """Return this term multiplied by a number."""
+        return replace(self, scale=self.scale * factor)
+
+    def launch(self, theta: np.ndarray, order: int) -> np.ndarray:
+        """Return the distance from the mean."""
+        return theta[self.index] - self.mean
+
+    def collect(self, raw: np.ndarray, order: int, out: list[np.ndarray]) -> None:
+        """Add the term, with its derivatives, to ``out``."""
+        pull = self.scale * self.precision @ raw
+        out[0] += 0.5 * raw @ pull
+        if order > 0:
+            out[1][self.index] += pull
+        if order > 1:
+            out[2][np.ix_(self.index, self.index)] += self.scale * self.precision
+
+    def traceable(self) -> Callable[[Params, tuple], jax.Array]:
+        """Return the term as a function of parameters by name."""
+
+        def term(params: Params, arrays: tuple) -> jax.Array:
+            r = jnp.stack([jnp.asarray(params[n], jnp.result_type(float)) for n in self.parameters]) - self.mean
+            return 0.5 * self.scale * r @ self.precision @ r
+
+        return term
+
+    def faults(self, theta: np.ndarray) -> list[tuple[str, str]]:
+        """Return nothing: a penalty is finite wherever the parameters are."""
+        return []

@@ -1,0 +1,304 @@
+"""Values of an intensity for a sample, and simulation by rejection sampling."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import jax
+import jax.numpy as jnp
+
+from jaxpwa._checks import EnvelopeExceededWarning, first_bad
+from jaxpwa._progress import progress_bar
+from jaxpwa._types import Intensity, Params
+from jaxpwa.data.dataset import Dataset, as_dataset
+from jaxpwa.engine.blocks import gather
+from jaxpwa.engine.devices import Devices
+from jaxpwa.engine.model import ModelInfo, ModelRef, column_specs, inspect_model, pack_parameters
+from jaxpwa.engine.pointwise import Chunk, chunks, extremes
+
+
+def _prepare(
+    intensity: Intensity, params: Params, data: Any, *, complex_allowed: bool
+) -> tuple[Dataset, ModelRef, ModelInfo, tuple[str, ...], np.ndarray]:
+    """Check the three arguments against each other, before any work."""
+    dataset = as_dataset(data, "data")
+    model = ModelRef(intensity)
+    specs = column_specs(dataset.columns, dataset.dtype)
+    info = inspect_model(model, specs, complex_allowed=complex_allowed)
+    names = info.parameters
+    if names is None:
+        names = tuple(params)
+        info = inspect_model(model, specs, names, complex_allowed=complex_allowed)
+    return dataset, model, info, names, pack_parameters(params, names, model.name)
+
+
+def evaluate(
+    intensity: Intensity,
+    params: Params,
+    data: Any,
+    *,
+    devices: Devices = None,
+    progress: bool | None = None,
+) -> np.ndarray:
+    """Compute an intensity, or an amplitude, for every event.
+
+    Parameters
+    ----------
+    intensity
+        ``intensity(params, data) -> (events,)``, written with `jax.numpy`; real, or complex for an amplitude.
+    params
+        Numbers by name; names that the intensity does not read are ignored.
+    data
+        A `Dataset` or anything that makes one. Weights are not applied.
+    devices
+        None: as many as the events keep busy. Else a number or a sequence of JAX devices.
+    progress
+        None: a bar on terminals and in Jupyter for work of more than two seconds. False: none.
+
+    Returns
+    -------
+    Values in the order of the events, shape ``(events,)``, on the host.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If names, shapes or types do not fit; before any event is touched.
+
+    Examples
+    --------
+    >>> import jaxpwa as jp
+    >>> jp.evaluate(lambda p, d: p["a"] * d["x"] ** 2, {"a": 2.0}, {"x": [1, 2, 3]}).tolist()
+    [2.0, 8.0, 18.0]
+    """
+    dataset, model, info, names, theta = _prepare(intensity, params, data, complex_allowed=True)
+    out = np.empty(dataset.n_events, info.dtype)
+    with progress_bar("evaluate", dataset.n_events, "event", progress) as bar:
+        waiting: list[Chunk] = []
+        for chunk in chunks(model, info, names, theta, dataset, devices=devices):
+            waiting.append(chunk)
+            if len(waiting) > 1:
+                _store(waiting.pop(0), out, bar)
+        for chunk in waiting:
+            _store(chunk, out, bar)
+    return out
+
+
+def _store(chunk: Chunk, out: np.ndarray, bar: Any) -> None:
+    out[chunk.rows] = chunk.host_values()
+    bar.update(chunk.n_events)
+
+
+@dataclass(frozen=True)
+class SimulationReport:
+    """What rejection sampling did.
+
+    Attributes
+    ----------
+    n_generated, n_accepted
+        Events tried and events kept.
+    maximum
+        The intensity (times weight) that is kept with certainty.
+    largest
+        The largest intensity (times weight) met.
+    n_above
+        Events above ``maximum``: kept, but fewer than the model has there.
+    """
+
+    n_generated: int
+    n_accepted: int
+    maximum: float
+    largest: float
+    n_above: int
+
+    @property
+    def efficiency(self) -> float:
+        """Fraction of events kept."""
+        return self.n_accepted / self.n_generated
+
+    def __str__(self) -> str:
+        above = f", {self.n_above} above the maximum" if self.n_above else ""
+        return (
+            f"kept {self.n_accepted} of {self.n_generated} events ({100 * self.efficiency:.3f} %), "
+            f"maximum {self.maximum:.6g}, largest intensity {self.largest:.6g}{above}"
+        )
+
+
+def _key_words(key_or_seed: Any) -> np.ndarray:
+    """Return two random words, ``(2,)`` uint32, from a seed or a JAX key of any kind."""
+    if isinstance(key_or_seed, (bool, float, str)) or key_or_seed is None:
+        msg = f"the first argument must be a whole number (seed) or a JAX key, got {key_or_seed!r}."
+        raise TypeError(msg)
+    if isinstance(key_or_seed, (int, np.integer)):
+        if not 0 <= int(key_or_seed) < 2**64:
+            msg = f"a seed must be between 0 and 2**64 - 1, got {key_or_seed}."
+            raise ValueError(msg)
+        # Both halves enter, and with them every bit of the seed.
+        high, low = divmod(int(key_or_seed), 2**32)
+        key = jax.random.fold_in(jax.random.key(low), high)
+    else:
+        key = key_or_seed
+        if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+            key = jnp.asarray(key)
+            if key.dtype != jnp.uint32 or key.ndim != 1:
+                msg = f"a JAX key must come from jax.random.key(seed), got an array {key.dtype}{list(key.shape)}."
+                raise TypeError(msg)
+            key = jax.random.wrap_key_data(key)
+    if key.ndim:
+        msg = f"one JAX key is needed, got an array of keys of shape {key.shape}."
+        raise ValueError(msg)
+    return np.asarray(jax.random.bits(key, (2,), jnp.uint32))
+
+
+class _Tally:
+    """The mask in the making, and what was met on the way."""
+
+    def __init__(self, n_events: int):
+        self.mask = np.empty(n_events, bool)
+        self.largest = 0.0
+        self.n_above = 0
+
+    def look(self, chunk: Chunk, raw: jax.Array) -> None:
+        """Take note of the largest intensity and refuse unusable ones."""
+        top, n_bad = extremes(raw)
+        if n_bad:
+            _refuse(chunk, n_bad)
+        self.largest = max(self.largest, top)
+
+    def ceiling(self) -> float:
+        """Return the largest intensity met; there must be one above 0."""
+        if self.largest <= 0:
+            msg = f"intensity is 0 for all {len(self.mask)} events, so there is nothing to sample."
+            raise ValueError(msg)
+        return self.largest
+
+    def draw(self, chunk: Chunk, kept: jax.Array, ceiling: float) -> None:
+        """Store who survives, and count who is above the ceiling."""
+        self.mask[chunk.rows] = gather(kept, chunk.cuts)
+        if self.largest > ceiling:
+            self.n_above += int(np.count_nonzero(chunk.host_values() > ceiling))
+
+    def settle(self, chunk: Chunk, raw: jax.Array, kept: jax.Array, ceiling: float) -> None:
+        """Do both, for a chunk drawn with a ceiling known beforehand."""
+        self.look(chunk, raw)
+        self.draw(chunk, kept, ceiling)
+
+
+def _refuse(chunk: Chunk, n_bad: int) -> None:
+    """Raise for intensities that can't be sampled, naming the first of them."""
+    values = chunk.host_values()
+    first = first_bad(~(np.isfinite(values) & (values >= 0)))
+    kind = "negative" if values[first] < 0 else "NaN or infinite"
+    msg = (
+        f"intensity is {kind} for event {chunk.start + first} ({values[first]}); "
+        f"{n_bad} of the {len(values)} events from {chunk.start} on can't be sampled."
+    )
+    raise ValueError(msg)
+
+
+def rejection_sample(
+    key_or_seed: Any,
+    intensity: Intensity,
+    params: Params,
+    data: Any,
+    maximum: Any = None,
+    *,
+    devices: Devices = None,
+    progress: bool | None = None,
+) -> tuple[np.ndarray, SimulationReport]:
+    """Draw which events of a generated sample a model keeps.
+
+    Event :math:`e` is kept where :math:`u_e I_{max} < w_e I(p, x_e)`, with :math:`u_e` uniform in [0, 1) and
+    a function of the key and of the event's position only: the same key gives the same mask on any number
+    of devices.
+
+    Parameters
+    ----------
+    key_or_seed
+        A whole number, or a JAX key.
+    intensity
+        ``intensity(params, data) -> (events,)``, real and not negative.
+    params
+        Numbers by name; names that the intensity does not read are ignored.
+    data
+        Generated events. Weights, where given, multiply the intensity, so that the events kept have
+        weight one.
+    maximum
+        The intensity that is kept with certainty: one number, or several of which the largest counts, such
+        as the maxima of all bins that are simulated separately. None: the largest in this sample.
+    devices, progress
+        As in `evaluate`.
+
+    Returns
+    -------
+    mask : numpy.ndarray
+        Which events are kept, bool, shape ``(events,)``.
+    report : SimulationReport
+        How many, and with which maximum.
+
+    Raises
+    ------
+    ValueError
+        If an intensity is negative, NaN or infinite (the first such event is named), all are zero, the sample is
+        empty, or the maximum is not positive.
+
+    Warns
+    -----
+    EnvelopeExceededWarning
+        If intensities exceed the maximum given, with their number.
+
+    Examples
+    --------
+    >>> import jaxpwa as jp
+    >>> mask, report = jp.rejection_sample(1, lambda p, d: p["a"] * d["x"], {"a": 2.0}, {"x": [0.0, 0.0, 1.0]})
+    >>> mask.tolist(), report.n_accepted
+    ([False, False, True], 1)
+    """
+    words = _key_words(key_or_seed)
+    dataset, model, info, names, theta = _prepare(intensity, params, data, complex_allowed=False)
+    n_events = dataset.n_events
+    if n_events == 0:
+        msg = "data must have events to sample from, got none."
+        raise ValueError(msg)
+    ceiling = _given_maximum(maximum)
+    tally = _Tally(n_events)
+    with progress_bar("simulate", n_events, "event", progress) as bar:
+        running = chunks(model, info, names, theta, dataset, weighted=True, devices=devices)
+        if ceiling is None:
+            # The largest intensity must be known before the first draw: values wait on the devices.
+            waiting = [(chunk, chunk.launch_extremes()) for chunk in running]
+            for chunk, raw in waiting:
+                tally.look(chunk, raw)
+            ceiling = tally.ceiling()
+            for chunk, draw in [(chunk, chunk.launch_rejection(words, ceiling)) for chunk, _ in waiting]:
+                tally.draw(chunk, draw, ceiling)
+                bar.update(chunk.n_events)
+        else:
+            drawn: list[tuple[Chunk, jax.Array, jax.Array]] = []
+            for chunk in running:
+                drawn.append((chunk, chunk.launch_extremes(), chunk.launch_rejection(words, ceiling)))
+                if len(drawn) > 1:
+                    tally.settle(*drawn.pop(0), ceiling)
+                bar.update(chunk.n_events)
+            tally.settle(*drawn.pop(), ceiling)
+            tally.ceiling()
+    mask, largest, n_above = tally.mask, tally.largest, tally.n_above
+    if n_above:
+        msg = (
+            f"{n_above} of {n_events} events have an intensity above the maximum {ceiling:.6g} "
+            f"(largest: {largest:.6g}): the sample lacks events there. Pass a larger maximum."
+        )
+        warnings.warn(msg, EnvelopeExceededWarning, stacklevel=2)
+    return mask, SimulationReport(n_events, int(np.count_nonzero(mask)), ceiling, largest, n_above)
+
+
+def _given_maximum(maximum: Any) -> float | None:
+    """Return the largest of the maxima given."""
+    if maximum is None:
+        return None
+    values = np.asarray(maximum, np.float64)
+    if values.size == 0 or not np.all(np.isfinite(values)) or values.max() <= 0:
+        msg = f"maximum must be positive and finite (one number or several), got {maximum!r}."
+        raise ValueError(msg)
+    return float(values.max())

@@ -1,0 +1,31 @@
+"""Two virtual CPU devices and 64-bit numbers for every test; implicit rank promotion is an error."""
+
+import os
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+import jax
+
+matplotlib.use("Agg")
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data, found by JAXPWA_DATA or beside the checkout."""
+    folder = Path(os.environ.get("JAXPWA_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "MANIFEST.md").exists():
+        pytest.skip(f"no real data at {folder}: set JAXPWA_DATA to the folder that holds its MANIFEST.md")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rho_folder(shared_data: Path) -> Path:
+    """Polarised rho photoproduction: RHOw.csv (data) and flat_data.csv (Monte Carlo)."""
+    return shared_data / "pypwa" / "tests" / "test_data" / "docs" / "program_data" / "rho"
