@@ -94,9 +94,12 @@ class _ColumnRecorder(_Recorder):
         return iter(self._all())
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return len(self._all())
 
     def __contains__(self, name: object) -> bool:
+        # What a model has asked for must be there when it runs: asking counts as reading.
+        if name in self.columns:
+            self.read[str(name)] = None
         return name in self.columns
 
     def get(self, name: str, default: Any = None) -> Any:

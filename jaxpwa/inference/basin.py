@@ -15,8 +15,12 @@ from jaxpwa.inference.objective import Objective
 from jaxpwa.inference.parameters import ParameterTable
 
 
+# Migrad's Newton step takes a point that is this close to the minimum (in units of errordef) all the way.
+_SMALL_GAIN = 1e-3
+
+
 class _GainedLittle:
-    """Stop a descent at a step that gains less than one standard deviation's worth: Newton steps take over."""
+    """Stop a descent at a step that gains next to nothing."""
 
     def __init__(self, small: float):
         self.small = small
@@ -79,7 +83,7 @@ def descend(
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(table.lower[free] / scale, table.upper[free] / scale, strict=True)),
-        callback=None if fine else _GainedLittle(errordef),
+        callback=None if fine else _GainedLittle(_SMALL_GAIN * errordef),
         options={"maxfun": max_calls, "maxiter": max_calls, "ftol": 1e-15, "gtol": 1e-10, "maxcor": 20, "maxls": 40},
     )
     return best[1]

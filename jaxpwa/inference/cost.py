@@ -148,7 +148,8 @@ class Cost:
         """Compute the cost and its exact gradient, by name; errors as in a call."""
         cost, theta = self._at(params)
         value, gradient = cost._checked(theta, cost._compute(theta, 1), 3)
-        return value, dict(zip(cost._known, gradient.tolist(), strict=True))
+        by_name = dict(zip(cost._known, gradient.tolist(), strict=True))
+        return value, {name: by_name[name] for name in params}
 
     def hessian(self, params: Params) -> np.ndarray:
         """Compute the exact second derivatives, ``(n, n)``, in the order of ``params``."""
