@@ -45,8 +45,13 @@ def _typed(function: Any) -> Any:
 def _new_minuit(objective: Objective, table: ParameterTable, x: np.ndarray, errordef: float) -> iminuit.Minuit:
     """Make the Minuit object with limits, steps and exact derivatives."""
     # iminuit's protocols ask for functions that take any sequence; it passes arrays.
-    value, gradient, hessian = (_typed(f) for f in (objective.value, objective.gradient, objective.hessian))
-    minuit = iminuit.Minuit(value, x, name=table.names, grad=gradient, hessian=hessian)
+    derivatives = (objective.gradient, objective.hessian, objective.curvature)
+    value, gradient, hessian, curvature = (_typed(f) for f in (objective.value, *derivatives))
+    with warnings.catch_warnings():
+        # iminuit 2.33 says that g2 has no effect beside a Hessian, and calls it all the same where the Hessian is
+        # not positive definite: without one, that ends in "'NoneType' object is not callable".
+        warnings.filterwarnings("ignore", "hessian overrides g2", iminuit.util.IMinuitWarning)
+        minuit = iminuit.Minuit(value, x, name=table.names, grad=gradient, hessian=hessian, g2=curvature)
     minuit.errordef = errordef
     for i, name in enumerate(table.names):
         if np.isfinite(table.lower[i]) or np.isfinite(table.upper[i]):
@@ -118,7 +123,8 @@ def fit(
     tolerance
         MINUIT's tolerance: Migrad ends at an estimated distance to minimum below ``0.002 * tolerance * errordef``.
     max_calls
-        Most calls of the cost in each stage; None: MINUIT's own limit for Migrad, 2000 for the descent.
+        Most calls of the cost in the descent and in Migrad, which are then tried once; None: 2000 for the
+        descent, MINUIT's own limit for Migrad, four tries.
     precision, print_level
         Handed to MINUIT.
     minos
@@ -244,7 +250,7 @@ def _search(
     """Descend, run Migrad, judge; again from a better place while there is hope."""
     x = table.values
     budget = 2000 if max_calls is None else max_calls
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS if max_calls is None else 1):
         x = descend(objective, table, x, errordef, budget, fine=attempt > 0)
         minuit = _new_minuit(objective, table, x, errordef)
         for name, value in settings.items():
@@ -279,10 +285,12 @@ def _off_the_saddle(
 def _problem(minuit: iminuit.Minuit, table: ParameterTable, verdict: Verdict, scale: float) -> str:
     """Say why the point is no valid minimum, or return an empty string."""
     far = np.abs(minuit.values) > 1e8 * np.maximum(1.0, np.abs(table.values))
-    if verdict.reason and far.any():
+    finite = all(np.isfinite(v).all() for v in (verdict.value, verdict.gradient, verdict.hessian))
+    if verdict.reason and (far.any() or not finite):
+        ends = known((f"{n}={v:.3g}" for n, v in zip(table.names, minuit.values, strict=True)), 8)
         return (
-            f"{known(np.array(table.names)[far])} ran away to {np.array(minuit.values)[far][0]:.3g}: the cost falls without "
-            "end. An intensity that is no density needs normalization_mc, or ExtendedNLL, or its scale fixed."
+            f"{verdict.reason} at {ends}, where the fit ended. If the cost falls without end, the intensity is no "
+            "density: use normalization_mc or ExtendedNLL, or fix its scale; limits keep parameters where they make sense."
         )
     if verdict.reason:
         return f"{verdict.reason}. Look at start values, limits and whether parameters can stand in for each other."

@@ -88,3 +88,7 @@ class Objective:
         """Return the Hessian, ``(n, n)``; the unit matrix where it is not finite."""
         matrix = self.exact(x, 2)[2]
         return matrix if np.isfinite(matrix).all() else np.eye(len(matrix))
+
+    def curvature(self, x: np.ndarray) -> np.ndarray:
+        """Return the diagonal of the Hessian, ``(n,)``."""
+        return np.diag(self.hessian(x)).copy()
