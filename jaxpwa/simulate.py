@@ -1,6 +1,7 @@
 """Values of an intensity for a sample, and simulation by rejection sampling."""
 
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.blocks import gather
 from jaxpwa.engine.devices import Devices
 from jaxpwa.engine.model import ModelInfo, ModelRef, column_specs, inspect_model, pack_parameters
-from jaxpwa.engine.pointwise import Chunk, chunks, extremes
+from jaxpwa.engine.pointwise import Chunk, Values, all_values, chunks, value_range
 
 
 def _prepare(
@@ -73,21 +74,9 @@ def evaluate(
     [2.0, 8.0, 18.0]
     """
     dataset, model, info, names, theta = _prepare(intensity, params, data, complex_allowed=True)
-    out = np.empty(dataset.n_events, info.dtype)
     with progress_bar("evaluate", dataset.n_events, "event", progress) as bar:
-        waiting: list[Chunk] = []
-        for chunk in chunks(model, info, names, theta, dataset, devices=devices):
-            waiting.append(chunk)
-            if len(waiting) > 1:
-                _store(waiting.pop(0), out, bar)
-        for chunk in waiting:
-            _store(chunk, out, bar)
-    return out
-
-
-def _store(chunk: Chunk, out: np.ndarray, bar: Any) -> None:
-    out[chunk.rows] = chunk.host_values()
-    bar.update(chunk.n_events)
+        running = chunks(model, info, names, theta, dataset, devices=devices)
+        return all_values(running, dataset.n_events, info.dtype, bar.update)
 
 
 @dataclass(frozen=True)
@@ -159,12 +148,14 @@ class _Tally:
         self.largest = 0.0
         self.n_above = 0
 
-    def look(self, chunk: Chunk, raw: jax.Array) -> None:
-        """Take note of the largest intensity and refuse unusable ones."""
-        top, n_bad = extremes(raw)
-        if n_bad:
-            _refuse(chunk, n_bad)
-        self.largest = max(self.largest, top)
+    def look(self, raw: jax.Array, values: Callable[[], np.ndarray], start: int, ceiling: float = np.inf) -> None:
+        """Take note of the range of a chunk's intensities, and look at them one by one where it is odd."""
+        smallest, largest = value_range(raw)
+        if not (smallest >= 0 and largest < np.inf):
+            _refuse(values(), start)
+        self.largest = max(self.largest, largest)
+        if largest > ceiling:
+            self.n_above += int(np.count_nonzero(values() > ceiling))
 
     def ceiling(self) -> float:
         """Return the largest intensity met; there must be one above 0."""
@@ -173,28 +164,49 @@ class _Tally:
             raise ValueError(msg)
         return self.largest
 
-    def draw(self, chunk: Chunk, kept: jax.Array, ceiling: float) -> None:
-        """Store who survives, and count who is above the ceiling."""
-        self.mask[chunk.rows] = gather(kept, chunk.cuts)
-        if self.largest > ceiling:
-            self.n_above += int(np.count_nonzero(chunk.host_values() > ceiling))
 
-    def settle(self, chunk: Chunk, raw: jax.Array, kept: jax.Array, ceiling: float) -> None:
-        """Do both, for a chunk drawn with a ceiling known beforehand."""
-        self.look(chunk, raw)
-        self.draw(chunk, kept, ceiling)
-
-
-def _refuse(chunk: Chunk, n_bad: int) -> None:
+def _refuse(values: np.ndarray, start: int) -> None:
     """Raise for intensities that can't be sampled, naming the first of them."""
-    values = chunk.host_values()
-    first = first_bad(~(np.isfinite(values) & (values >= 0)))
+    bad = ~(np.isfinite(values) & (values >= 0))
+    first = first_bad(bad)
     kind = "negative" if values[first] < 0 else "NaN or infinite"
     msg = (
-        f"intensity is {kind} for event {chunk.start + first} ({values[first]}); "
-        f"{n_bad} of the {len(values)} events from {chunk.start} on can't be sampled."
+        f"intensity is {kind} for event {start + first} ({values[first]}); "
+        f"{int(bad.sum())} of the {len(values)} events from {start} on can't be sampled."
     )
     raise ValueError(msg)
+
+
+def _sample_below_largest(running: Iterator[Chunk], words: np.ndarray, tally: _Tally, bar: Any) -> float:
+    """Draw against the largest intensity of the sample, which must be known first: values wait on the devices."""
+    waiting = [Values.of(chunk) for chunk in running]
+    for values, raw in [(v, v.launch_range()) for v in waiting]:
+        tally.look(raw, lambda v=values: gather(v.values, v.cuts), values.start)
+    ceiling = tally.ceiling()
+    for values, kept in [(v, v.launch_rejection(words, ceiling)) for v in waiting]:
+        n = int(values.cuts[-1])
+        gather(kept, values.cuts, tally.mask[values.start : values.start + n])
+        bar.update(n)
+    return ceiling
+
+
+def _sample_below(ceiling: float, running: Iterator[Chunk], words: np.ndarray, tally: _Tally, bar: Any) -> None:
+    """Draw against a maximum known beforehand, in one pass, one chunk always ahead."""
+    waiting: list[tuple[Chunk, jax.Array, jax.Array]] = []
+
+    def store() -> None:
+        chunk, kept, raw = waiting.pop(0)
+        tally.look(raw, lambda: gather(chunk.launch_values(), chunk.events.cuts), chunk.start, ceiling)
+        gather(kept, chunk.events.cuts, tally.mask[chunk.rows])
+        bar.update(chunk.events.n_events)
+
+    for chunk in running:
+        waiting.append((chunk, *chunk.launch_simulation(words, ceiling)))
+        if len(waiting) > 1:
+            store()
+    while waiting:
+        store()
+    tally.ceiling()
 
 
 def rejection_sample(
@@ -266,23 +278,9 @@ def rejection_sample(
     with progress_bar("simulate", n_events, "event", progress) as bar:
         running = chunks(model, info, names, theta, dataset, weighted=True, devices=devices)
         if ceiling is None:
-            # The largest intensity must be known before the first draw: values wait on the devices.
-            waiting = [(chunk, chunk.launch_extremes()) for chunk in running]
-            for chunk, raw in waiting:
-                tally.look(chunk, raw)
-            ceiling = tally.ceiling()
-            for chunk, draw in [(chunk, chunk.launch_rejection(words, ceiling)) for chunk, _ in waiting]:
-                tally.draw(chunk, draw, ceiling)
-                bar.update(chunk.n_events)
+            ceiling = _sample_below_largest(running, words, tally, bar)
         else:
-            drawn: list[tuple[Chunk, jax.Array, jax.Array]] = []
-            for chunk in running:
-                drawn.append((chunk, chunk.launch_extremes(), chunk.launch_rejection(words, ceiling)))
-                if len(drawn) > 1:
-                    tally.settle(*drawn.pop(0), ceiling)
-                bar.update(chunk.n_events)
-            tally.settle(*drawn.pop(), ceiling)
-            tally.ceiling()
+            _sample_below(ceiling, running, words, tally, bar)
     mask, largest, n_above = tally.mask, tally.largest, tally.n_above
     if n_above:
         msg = (

@@ -40,9 +40,15 @@ def test_sampling_draws_distinct_events_of_the_bin_and_repeats_with_its_seed():
 
 @pytest.mark.parametrize(
     ("n", "size", "expected"),
-    [(11, 3, [1, 3, 3, 3, 1]), (10, 3, [3, 3, 3, 1]), (2, 5, [1, 1]), (101, 20, [20] * 5 + [1]), (43, 20, [1, 20, 20, 2]),
-     (9, 3, [3, 3, 3])],
-)  # fmt: skip
+    [
+        (11, 3, [1, 3, 3, 3, 1]),
+        (10, 3, [3, 3, 3, 1]),
+        (2, 5, [1, 1]),
+        (101, 20, [20] * 5 + [1]),
+        (43, 20, [1, 20, 20, 2]),
+        (9, 3, [3, 3, 3]),
+    ],
+)
 def test_fixed_size_bins_split_the_remainder_between_the_ends(n, size, expected):
     bins = jp.bin_with_fixed_widths({"z": np.arange(float(n))[::-1]}, "z", size)
     assert sizes(bins) == expected

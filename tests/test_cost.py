@@ -98,7 +98,10 @@ def test_chi_squared_divides_by_the_variance():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m, b: jp.ChiSquared(m, b, [1, 2], [1, 0]), "sigma must be positive: row 1 is 0.0. Leave empty bins out"),
+        (
+            lambda m, b: jp.ChiSquared(m, b, [1, 2], [1, 0]),
+            "sigma must be positive: row 1 is 0.0. Leave empty bins out",
+        ),
         (lambda m, b: jp.ChiSquared(m, b, [1, np.nan], [1, 1]), "observed must be finite: row 1 is nan"),
         (lambda m, b: jp.ChiSquared(m, b, [1], [1, 1]), "observed must have one entry per row: got 1 for 2 rows"),
         (lambda m, b: jp.ChiSquared(m, b, [[1, 2]], [1, 1]), r"observed must have shape \(rows,\)"),
@@ -318,7 +321,9 @@ def test_integer_columns_do_not_overflow_and_booleans_can_be_weights():
     """O18."""
     x = np.array([100000, 2, 3], np.int32)
     data = jp.Dataset({"x": x}, weights=np.array([True, False, False]))
-    assert -jp.UnbinnedNLL(lambda p, d: p["A"] * d["x"] ** 2, data)({"A": 1}) == pytest.approx(23.02585092994046, rel=1e-14)
+    assert -jp.UnbinnedNLL(lambda p, d: p["A"] * d["x"] ** 2, data)({"A": 1}) == pytest.approx(
+        23.02585092994046, rel=1e-14
+    )
     unsigned = jp.evaluate(lambda p, d: p["A"] * (d["n"] - 3), {"A": 1}, {"n": np.array([1, 2], np.uint8)})
     assert unsigned.tolist() == [-2, -1]
 
@@ -382,7 +387,9 @@ def test_real_negative_weights_are_summed_as_they_are(shared_data):
 def test_a_cost_is_a_function_for_the_users_own_jax_code():
     sample = gauss_sample(5000)
     prior = jp.GaussianConstraint("A1", 10, 0.1)
-    cost = jp.UnbinnedNLL(gauss, jp.Dataset(sample, np.linspace(-1, 3, 5000)), normalization_mc=sample, devices=2) + prior
+    cost = (
+        jp.UnbinnedNLL(gauss, jp.Dataset(sample, np.linspace(-1, 3, 5000)), normalization_mc=sample, devices=2) + prior
+    )
     function, arrays = cost.as_function()
     p = {"A1": 9.5, "A2": 3.2, "A3": 10.4, "A4": 2.9}
     value, gradient = jax.jit(jax.value_and_grad(function))(p, arrays)
@@ -405,4 +412,6 @@ def test_repr_tells_what_is_minimised():
 def test_weighted_gauss_matches_its_closed_form():
     sample, w = gauss_sample(20_000), np.random.default_rng(8).normal(1, 2, 20_000)
     p = {"A1": 9.5, "A2": 3.2, "A3": 10.4, "A4": 2.9}
-    assert jp.UnbinnedNLL(gauss, jp.Dataset(sample, w))(p) == pytest.approx(gauss_nll(p, weights=w, **sample), rel=1e-12)
+    assert jp.UnbinnedNLL(gauss, jp.Dataset(sample, w))(p) == pytest.approx(
+        gauss_nll(p, weights=w, **sample), rel=1e-12
+    )

@@ -105,8 +105,14 @@ n = jax.device_count()
 cost = jp.ExtendedNLL(I, data, mc, 1001, devices=n)
 plain = jp.UnbinnedNLL(I, data, devices=n)
 mask, _ = jp.rejection_sample(5, I, {"a": 2.0}, mc, devices=n)
-print(json.dumps(dict(plain=plain({"a": 1.0}), extended=cost({"a": 1.0}), gradient=cost.value_and_grad({"a": 1.0})[1]["a"],
-  few=few({"a": 1.0}), kept=np.flatnonzero(mask).tolist(), values=jp.evaluate(I, {"a": 1.0}, data, devices=n).sum())))
+print(json.dumps(dict(
+    plain=plain({"a": 1.0}),
+    extended=cost({"a": 1.0}),
+    gradient=cost.value_and_grad({"a": 1.0})[1]["a"],
+    few=few({"a": 1.0}),
+    kept=np.flatnonzero(mask).tolist(),
+    values=jp.evaluate(I, {"a": 1.0}, data, devices=n).sum(),
+)))
 """
 
 

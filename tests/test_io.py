@@ -67,7 +67,11 @@ def test_line_ends_marks_and_blank_lines_change_nothing(tmp_path, end, mark, bla
         ("t.csv", b"x,y\n\xff\xfe,2\n", "no text in UTF-8|not.*utf-8|utf-8"),
         ("t.csv", b"x,y\n1,\x00\n", "holds binary data"),
         ("t.npy", b"x,y\n1,2\n", "is no npy file"),
-        ("t.xyz", b"1 2 3\n", "can't tell the format of 't.xyz' from its suffix '.xyz'; known suffixes: .npy, .csv, .tsv"),
+        (
+            "t.xyz",
+            b"1 2 3\n",
+            "can't tell the format of 't.xyz' from its suffix '.xyz'; known suffixes: .npy, .csv, .tsv",
+        ),
         ("t.npy", b"\x93NUMPY\x01\x00v\x00", "damaged"),
     ],
 )

@@ -13,7 +13,12 @@ from jaxpwa.inference.report import rounded
 
 @pytest.fixture(scope="module")
 def result():
-    start = {"A1": jp.Parameter(9, lower=0.1), "A2": jp.Parameter(3.5, 3.3, 4), "A3": 9, "A4": jp.Parameter(3, fixed=True)}
+    start = {
+        "A1": jp.Parameter(9, lower=0.1),
+        "A2": jp.Parameter(3.5, 3.3, 4),
+        "A3": 9,
+        "A4": jp.Parameter(3, fixed=True),
+    }
     return jp.fit(jp.UnbinnedNLL(gauss, gauss_sample(800)), start, minos="A1")
 
 

@@ -156,7 +156,7 @@ def test_zero_intensity_is_never_kept():
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        ([1, np.nan, 2, 4], r"intensity is NaN or infinite for event 1 \(nan\); 1 of"),
+        ([1, np.nan, 2, 4], r"intensity is NaN or infinite for event 1 \(nan\); 1 of the 4"),
         ([1, 2, np.inf, np.inf], r"intensity is NaN or infinite for event 2 \(inf\); 2 of"),
         ([1, 2, 3, -1], r"intensity is negative for event 3 \(-1.0\)"),
         ([0, 0, 0, 0], "intensity is 0 for all 4 events"),

@@ -5,6 +5,7 @@ long as a rung of the ladder, so that data of many lengths share one compilation
 that hold events are visited: padding costs no time, and, as pages that nobody touches, no memory.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxpwa._checks import first_bad
+from jaxpwa._settings import usable_cores
 from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.devices import Devices, assemble, event_mesh, select_devices, shards_of
 
@@ -26,6 +28,7 @@ Built-in containers only: JAX unpacks them in C++ at every call."""
 _CPU_BLOCK = 4096
 _GPU_BLOCK = 1 << 20
 _ALIGNMENT = 64
+_WORTH_THREADS = 1 << 18
 
 
 def block_size(n_shard: int, platform: str) -> int:
@@ -62,19 +65,15 @@ def _aligned(length: int, like: np.ndarray) -> np.ndarray:
     return raw[start : start + n_bytes].view(like.dtype).reshape(shape)
 
 
-def _shards(values: np.ndarray, cuts: np.ndarray, length: int, block: int, fill: float | None) -> list[np.ndarray]:
-    """Copy each device's events into a fresh shard; the rest of the last block repeats its last row.
+def _fill(shard: np.ndarray, values: np.ndarray, block: int, pad: float | None) -> None:
+    """Copy one device's events into its shard; the rest of the last block repeats the last row.
 
     Rows of zeros would do harm: 0 * log(0) is NaN in the value and in the gradient.
     """
-    shards = []
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
-        shard, n = _aligned(length, values), stop - start
-        shard[:n] = values[start:stop]
-        if n:
-            shard[n : -(-n // block) * block] = values[stop - 1] if fill is None else fill
-        shards.append(shard)
-    return shards
+    n = len(values)
+    shard[:n] = values
+    if n:
+        shard[n : -(-n // block) * block] = values[-1] if pad is None else pad
 
 
 @dataclass(frozen=True)
@@ -102,9 +101,10 @@ class PlacedEvents:
         return int(self.cuts[-1])
 
 
-def gather(array: jax.Array, cuts: np.ndarray) -> np.ndarray:
-    """Return per-event results, ``(events,)`` on the host, without the padding of the shards."""
-    out = np.empty((int(cuts[-1]), *array.shape[1:]), array.dtype)
+def gather(array: jax.Array, cuts: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Copy per-event results to the host, ``(events,)``, without the padding of the shards."""
+    if out is None:
+        out = np.empty((int(cuts[-1]), *array.shape[1:]), array.dtype)
     for part, start, stop in zip(shards_of(array), cuts[:-1], cuts[1:], strict=True):
         out[start:stop] = part[: stop - start]
     return out
@@ -181,13 +181,33 @@ def place(
     block = block_size(largest, mesh.devices.flat[0].platform)
     length = block * rung(max(1, -(-largest // block)))
 
-    def put(values: np.ndarray, fill: float | None = None) -> jax.Array:
-        return assemble(_shards(values, cuts, length, block, fill), mesh)
-
+    wanted: list[tuple[np.ndarray, float | None]] = [(values, None) for values in columns]
+    wanted += [(np.asarray(e, np.float64)[rows], None) for e in extras]
+    if data.is_weighted:
+        wanted.append((data.weights[rows], 0.0))
+    pieces = [
+        (_aligned(length, values), values[start:stop], block, pad)
+        for values, pad in wanted
+        for start, stop in zip(cuts[:-1], cuts[1:], strict=True)
+    ]
+    _fill_all(pieces, n_devices)
+    shards = [shard for shard, *_ in pieces]
+    placed = [assemble(shards[i : i + n_devices], mesh) for i in range(0, len(shards), n_devices)]
+    n_columns, n_extras = len(columns), len(extras)
     arrays = (
-        tuple(put(v) for v in columns),
-        tuple(put(np.asarray(e, np.float64)[rows]) for e in extras),
-        put(data.weights[rows], fill=0.0) if data.is_weighted else None,
+        tuple(placed[:n_columns]),
+        tuple(placed[n_columns : n_columns + n_extras]),
+        placed[-1] if data.is_weighted else None,
         assemble(list(np.diff(cuts).astype(np.int32)[:, None]), mesh),
     )
     return PlacedEvents(arrays, mesh, block, cuts)
+
+
+def _fill_all(pieces: list[tuple], n_threads: int) -> None:
+    """Fill all shards, in threads where they are large: copying and the first touch of memory take time."""
+    if n_threads == 1 or sum(len(values) for _, values, *_ in pieces) < _WORTH_THREADS:
+        for piece in pieces:
+            _fill(*piece)
+    else:
+        with ThreadPoolExecutor(min(n_threads, usable_cores())) as pool:
+            list(pool.map(lambda piece: _fill(*piece), pieces))

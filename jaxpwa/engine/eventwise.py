@@ -70,4 +70,6 @@ def _line(eqn: Any) -> str:
         frame = frames[0]
     except (AttributeError, IndexError):
         return ""
-    return f" (line {frame.line_num} of {frame.file_name.rsplit('/', 1)[-1]}, in {frame.function_name.rsplit('.', 1)[-1]})"
+    return (
+        f" (line {frame.line_num} of {frame.file_name.rsplit('/', 1)[-1]}, in {frame.function_name.rsplit('.', 1)[-1]})"
+    )

@@ -13,7 +13,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxpwa.data.dataset import Dataset
-from jaxpwa.engine.blocks import Arrays, gather, place
+from jaxpwa.engine.blocks import Arrays, PlacedEvents, gather, place
 from jaxpwa.engine.devices import EVENTS, Devices, assemble, compiler_options, select_devices, shards_of
 from jaxpwa.engine.model import ModelInfo, ModelRef
 
@@ -41,39 +41,83 @@ def _sharded(mesh: Mesh, local: Callable[..., Any], n_replicated: int, n_split: 
     return jax.jit(mapped, compiler_options=compiler_options(mesh))
 
 
+def _values(spec: MapSpec, theta: jax.Array, arrays: Arrays) -> Callable[[jax.Array], jax.Array]:
+    """Return the function that computes the (weighted) values of a block."""
+    columns, _, weights, _ = arrays
+    rounded = theta.astype(jnp.float32) if spec.single else theta
+    params = {name: rounded[i] for i, name in enumerate(spec.parameters)}
+
+    def of_block(i: jax.Array) -> jax.Array:
+        part = [lax.dynamic_slice_in_dim(c, i * spec.block, spec.block) for c in columns]
+        values = spec.model.function(params, dict(zip(spec.columns, part, strict=True)))
+        if weights is not None:
+            values = values * lax.dynamic_slice_in_dim(weights, i * spec.block, spec.block)
+        return values.astype(spec.dtype)
+
+    return of_block
+
+
 @lru_cache(maxsize=128)
 def compiled_map(spec: MapSpec) -> Callable[[np.ndarray, Arrays], jax.Array]:
     """Return the compiled values per event: ``(theta, arrays) -> (rows,)``, padded like the columns."""
 
     def local(theta: jax.Array, arrays: Arrays) -> jax.Array:
-        columns, _, weights, n_here = arrays
-        n, block = n_here[0], spec.block
-        rounded = theta.astype(jnp.float32) if spec.single else theta
-        params = {name: rounded[i] for i, name in enumerate(spec.parameters)}
+        of_block, n = _values(spec, theta, arrays), arrays[3][0]
 
         def body(i: jax.Array, out: jax.Array) -> jax.Array:
-            part = [lax.dynamic_slice_in_dim(c, i * block, block) for c in columns]
-            values = spec.model.function(params, dict(zip(spec.columns, part, strict=True)))
-            if weights is not None:
-                values = values * lax.dynamic_slice_in_dim(weights, i * block, block)
-            return lax.dynamic_update_slice_in_dim(out, values.astype(out.dtype), i * block, 0)
+            return lax.dynamic_update_slice_in_dim(out, of_block(i), i * spec.block, 0)
 
-        return lax.fori_loop(0, (n + block - 1) // block, body, jnp.zeros(len(columns[0]), spec.dtype))
+        start = jnp.zeros(len(arrays[0][0]), spec.dtype)
+        return lax.fori_loop(0, (n + spec.block - 1) // spec.block, body, start)
 
     return _sharded(spec.mesh, local, 1, 1)
 
 
+def _negative_if_nan(values: jax.Array) -> jax.Array:
+    """Mark NaN as negative: XLA's minimum and maximum on CPUs let it pass."""
+    return jnp.where(values >= 0, values, jnp.asarray(-1, values.dtype))
+
+
 @lru_cache(maxsize=32)
-def compiled_extremes(mesh: Mesh) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """Return the compiled check of intensities: per device the largest, and how many are unusable."""
+def compiled_range(mesh: Mesh) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Return the compiled look at intensities: ``(values, events here) -> smallest and largest (devices, 2)``."""
 
     def local(values: jax.Array, n_here: jax.Array) -> jax.Array:
         real = jnp.arange(len(values)) < n_here[0]
-        good = jnp.isfinite(values) & (values >= 0)
-        largest = jnp.max(jnp.where(real & good, values, -jnp.inf))
-        return jnp.stack([largest, jnp.sum(real & ~good).astype(values.dtype)])[None]
+        smallest = jnp.min(jnp.where(real, _negative_if_nan(values), jnp.inf))
+        return jnp.stack([smallest, jnp.max(jnp.where(real, values, -jnp.inf))])[None]
 
     return _sharded(mesh, local, 0, 2)
+
+
+@lru_cache(maxsize=128)
+def compiled_simulation(spec: MapSpec) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Return the compiled pass for a maximum known beforehand: intensities never leave their block.
+
+    ``(theta, key, maximum, arrays, first index of each shard) -> kept (rows,), smallest and largest (devices, 2)``.
+    """
+
+    def local(theta: jax.Array, key: jax.Array, maximum: jax.Array, arrays: Arrays, first: jax.Array) -> tuple:
+        of_block, n, block = _values(spec, theta, arrays), arrays[3][0], spec.block
+        row = jnp.arange(block, dtype=jnp.int32)
+
+        def body(i: jax.Array, state: tuple) -> tuple:
+            kept, smallest, largest = state
+            values = of_block(i)
+            index = first[0] + (i * block + row).astype(jnp.uint64)
+            keep = event_uniform(key, index) * maximum < values
+            kept = lax.dynamic_update_slice_in_dim(kept, keep, i * block, 0)
+            # Padding repeats a real row (and a weight of 0 times it is no new extreme but 0): no mask is needed
+            # for the largest; the smallest is asked only whether it is negative.
+            smallest = jnp.minimum(smallest, jnp.min(_negative_if_nan(values)))
+            return kept, smallest, jnp.maximum(largest, jnp.max(values))
+
+        nothing = jnp.asarray(np.inf, spec.dtype)
+        start = jnp.zeros(len(arrays[0][0]), bool), nothing, -nothing
+        kept, *extremes = lax.fori_loop(0, (n + block - 1) // block, body, start)
+        return kept, jnp.stack(extremes)[None]
+
+    return _sharded(spec.mesh, local, 3, 2)
 
 
 def _rotate(x: jax.Array, by: int) -> jax.Array:
@@ -130,18 +174,55 @@ def compiled_rejection(mesh: Mesh) -> Callable[..., jax.Array]:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Values of some consecutive events, still on the devices.
+    """Some consecutive events on the devices, and what to compute for them.
 
     Attributes
     ----------
     start
         Index of the first event in the sample.
-    cuts
-        First event of each shard, counted from ``start``, and the number of events at the end.
-    mesh
-        The devices.
+    events
+        The events.
+    spec, theta
+        The model and its parameters.
+    """
+
+    start: int
+    events: PlacedEvents
+    spec: MapSpec
+    theta: np.ndarray
+
+    @property
+    def rows(self) -> slice:
+        """Where these events are in the sample."""
+        return slice(self.start, self.start + self.events.n_events)
+
+    def _first(self) -> jax.Array:
+        """Return the index of the first event of each shard."""
+        cuts = self.events.cuts[:-1]
+        return assemble([np.array([self.start + c], np.uint64) for c in cuts], self.events.mesh)
+
+    def launch_values(self) -> jax.Array:
+        """Start the computation of the values, ``(rows,)``, padded."""
+        return compiled_map(self.spec)(self.theta, self.events.arrays)
+
+    def launch_simulation(self, key: np.ndarray, maximum: float) -> tuple[jax.Array, jax.Array]:
+        """Start the computation of who survives, and of the smallest and largest intensity."""
+        simulate = compiled_simulation(self.spec)
+        return simulate(self.theta, key, np.float64(maximum), self.events.arrays, self._first())
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values of a chunk on the devices, without its columns.
+
+    Attributes
+    ----------
+    start, cuts, mesh
+        Of the chunk.
     n_here
-        Number of events on each device, there.
+        Events on each device.
+    first
+        Index of the first event of each shard.
     values
         Values per event, padded.
     """
@@ -150,36 +231,28 @@ class Chunk:
     cuts: np.ndarray
     mesh: Mesh
     n_here: jax.Array
+    first: jax.Array
     values: jax.Array
 
-    @property
-    def n_events(self) -> int:
-        """Number of events in this chunk."""
-        return int(self.cuts[-1])
+    @classmethod
+    def of(cls, chunk: Chunk) -> "Values":
+        """Start the computation and let the chunk's columns go."""
+        events = chunk.events
+        return cls(chunk.start, events.cuts, events.mesh, events.arrays[3], chunk._first(), chunk.launch_values())
 
-    @property
-    def rows(self) -> slice:
-        """Where these events are in the sample."""
-        return slice(self.start, self.start + self.n_events)
-
-    def host_values(self) -> np.ndarray:
-        """Wait, and return the values on the host, shape ``(events,)``."""
-        return gather(self.values, self.cuts)
-
-    def launch_extremes(self) -> jax.Array:
-        """Start the search for the largest value and the unusable ones."""
-        return compiled_extremes(self.mesh)(self.values, self.n_here)
+    def launch_range(self) -> jax.Array:
+        """Start the search for the smallest and the largest value."""
+        return compiled_range(self.mesh)(self.values, self.n_here)
 
     def launch_rejection(self, key: np.ndarray, maximum: float) -> jax.Array:
         """Start the draw of who survives."""
-        first = assemble([np.array([self.start + c], np.uint64) for c in self.cuts[:-1]], self.mesh)
-        return compiled_rejection(self.mesh)(key, np.float64(maximum), self.values, first)
+        return compiled_rejection(self.mesh)(key, np.float64(maximum), self.values, self.first)
 
 
-def extremes(raw: jax.Array) -> tuple[float, int]:
-    """Wait for `Chunk.launch_extremes`: the largest usable value and the number of unusable ones."""
-    rows = [shard[0] for shard in shards_of(raw)]
-    return float(max(r[0] for r in rows)), int(sum(r[1] for r in rows))
+def value_range(raw: jax.Array) -> tuple[float, float]:
+    """Wait for the smallest and the largest value; the smallest is negative where any value is negative or NaN."""
+    rows = np.concatenate(shards_of(raw))
+    return float(rows[:, 0].min()), float(rows[:, 1].max())
 
 
 def chunks(
@@ -192,7 +265,7 @@ def chunks(
     weighted: bool = False,
     devices: Devices = None,
 ) -> Iterator[Chunk]:
-    """Compute a model's values for a sample, chunk by chunk, each started without waiting for the last.
+    """Cut a sample into chunks and place one after the other.
 
     Parameters
     ----------
@@ -206,13 +279,35 @@ def chunks(
         As in `select_devices`.
     """
     chosen = select_devices(data.n_events, devices)
-    single = data.dtype == "float32"
     step = _CHUNK * len(chosen)
     source = data if weighted else data.with_weights(None)
     for start in range(0, data.n_events, step):
         whole = start == 0 and data.n_events <= step
         part = source if whole else source.select(slice(start, start + step))
         events = place(part, info.columns, keep_all=True, devices=chosen)
-        spec = MapSpec(model, parameters, info.columns, str(info.dtype), single, events.mesh, events.block)
-        values = compiled_map(spec)(theta, events.arrays)
-        yield Chunk(start, events.cuts, events.mesh, events.arrays[3], values)
+        single = data.dtype == "float32"
+        yield Chunk(
+            start,
+            events,
+            MapSpec(model, parameters, info.columns, str(info.dtype), single, events.mesh, events.block),
+            theta,
+        )
+
+
+def all_values(running: Iterator[Chunk], n_events: int, dtype: Any, on_chunk: Callable[[int], Any]) -> np.ndarray:
+    """Compute all chunks, one always ahead, and return their values on the host, ``(events,)``."""
+    out = np.empty(n_events, dtype)
+    waiting: list[tuple[slice, np.ndarray, jax.Array]] = []
+
+    def store() -> None:
+        rows, cuts, values = waiting.pop(0)
+        gather(values, cuts, out[rows])
+        on_chunk(rows.stop - rows.start)
+
+    for chunk in running:
+        waiting.append((chunk.rows, chunk.events.cuts, chunk.launch_values()))
+        if len(waiting) > 1:
+            store()
+    while waiting:
+        store()
+    return out

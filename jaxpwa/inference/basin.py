@@ -14,7 +14,6 @@ from jaxpwa._checks import known
 from jaxpwa.inference.objective import Objective
 from jaxpwa.inference.parameters import ParameterTable
 
-
 # Migrad's Newton step takes a point that is this close to the minimum (in units of errordef) all the way.
 _SMALL_GAIN = 1e-3
 

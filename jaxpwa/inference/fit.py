@@ -8,6 +8,7 @@ from typing import Any
 import iminuit
 import numpy as np
 from iminuit.minuit import MnStrategy
+from iminuit.util import IMinuitWarning
 
 from jaxpwa._checks import ConvergenceWarning, known
 from jaxpwa._progress import progress_bar
@@ -50,7 +51,7 @@ def _new_minuit(objective: Objective, table: ParameterTable, x: np.ndarray, erro
     with warnings.catch_warnings():
         # iminuit 2.33 says that g2 has no effect beside a Hessian, and calls it all the same where the Hessian is
         # not positive definite: without one, that ends in "'NoneType' object is not callable".
-        warnings.filterwarnings("ignore", "hessian overrides g2", iminuit.util.IMinuitWarning)
+        warnings.filterwarnings("ignore", "hessian overrides g2", IMinuitWarning)
         minuit = iminuit.Minuit(value, x, name=table.names, grad=gradient, hessian=hessian, g2=curvature)
     minuit.errordef = errordef
     for i, name in enumerate(table.names):
@@ -62,7 +63,7 @@ def _new_minuit(objective: Objective, table: ParameterTable, x: np.ndarray, erro
     return minuit
 
 
-def minimizer(cost: Cost, start: Mapping[str, Any], *, fixed: str | Iterable[str] = ()) -> iminuit.Minuit:
+def minimizer(cost: Cost, start: Mapping[str, Any] | FitResult, *, fixed: str | Iterable[str] = ()) -> iminuit.Minuit:
     """Return a live `iminuit.Minuit`, not yet fitted, with exact gradient and Hessian attached.
 
     For those who want to steer MINUIT themselves. Far from a minimum, MINUIT with an exact Hessian can end at a wrong
@@ -89,7 +90,7 @@ def minimizer(cost: Cost, start: Mapping[str, Any], *, fixed: str | Iterable[str
 
 def fit(
     cost: Cost,
-    start: Mapping[str, Any],
+    start: Mapping[str, Any] | FitResult,
     *,
     fixed: str | Iterable[str] = (),
     strategy: int | MnStrategy = 1,
@@ -284,13 +285,13 @@ def _off_the_saddle(
 
 def _problem(minuit: iminuit.Minuit, table: ParameterTable, verdict: Verdict, scale: float) -> str:
     """Say why the point is no valid minimum, or return an empty string."""
-    far = np.abs(minuit.values) > 1e8 * np.maximum(1.0, np.abs(table.values))
+    far = np.abs(np.array(minuit.values)) > 1e8 * np.maximum(1.0, np.abs(table.values))
     finite = all(np.isfinite(v).all() for v in (verdict.value, verdict.gradient, verdict.hessian))
     if verdict.reason and (far.any() or not finite):
         ends = known((f"{n}={v:.3g}" for n, v in zip(table.names, minuit.values, strict=True)), 8)
         return (
             f"{verdict.reason} at {ends}, where the fit ended. If the cost falls without end, the intensity is no "
-            "density: use normalization_mc or ExtendedNLL, or fix its scale; limits keep parameters where they make sense."
+            "density: use normalization_mc or ExtendedNLL, or fix its scale. Limits keep parameters in range."
         )
     if verdict.reason:
         return f"{verdict.reason}. Look at start values, limits and whether parameters can stand in for each other."

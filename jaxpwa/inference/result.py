@@ -171,7 +171,12 @@ class FitResult:
             raise ValueError(msg) from None
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the result to a ``.json`` or ``.msgpack`` file, as a whole or not at all.
+        """Write the result to a file, as a whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Its suffix decides: ``.json`` or ``.msgpack``.
 
         Raises
         ------
@@ -202,7 +207,17 @@ class FitResult:
 
 
 def load_result(path: str | os.PathLike) -> FitResult:
-    """Read a result that `FitResult.save` wrote; its ``minuit`` is None.
+    """Read a result that `FitResult.save` wrote.
+
+    Parameters
+    ----------
+    path
+        A ``.json`` or ``.msgpack`` file; the content tells which.
+
+    Returns
+    -------
+    FitResult
+        Equal to the one saved, but for ``minuit``, which is None.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.blocks import Arrays, place
 from jaxpwa.engine.devices import Devices
 from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
-from jaxpwa.engine.pointwise import chunks
+from jaxpwa.engine.pointwise import all_values, chunks
 from jaxpwa.engine.sums import EventSum, Summand, SumSpec, traceable_sum
 
 
@@ -156,7 +156,7 @@ class EventTerm:
         info = inspect_model(spec.model, column_specs(data.columns, data.dtype), spec.parameters)
         devices = tuple(spec.mesh.devices.flat)
         parts = chunks(spec.model, info, spec.parameters, theta[self.index], data, devices=devices)
-        return np.concatenate([part.host_values() for part in parts])
+        return all_values(parts, data.n_events, info.dtype, lambda n: None)
 
     def faults(self, theta: np.ndarray) -> list[tuple[str, str]]:
         """Return what is wrong with the intensities, as (kind, sentence): kinds 'zero', 'negative', 'nan'."""

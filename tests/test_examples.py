@@ -1,0 +1,62 @@
+"""Every example runs, small, as its reader would run it."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+EXAMPLES = sorted(p.name for p in (ROOT / "examples").glob("*.py"))
+
+
+def run(script, *arguments, cwd):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "XLA"))}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "examples" / script), *arguments],
+        capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", EXAMPLES)
+def test_the_example_runs_quickly(script, tmp_path):
+    out = run(script, "--quick", cwd=tmp_path)
+    assert "valid: minimum found" in out
+    assert "NOT VALID" not in out
+
+
+@pytest.mark.slow
+def test_the_gauss_tutorial_at_full_size_finds_its_truth(tmp_path):
+    out = run("gauss2d.py", cwd=tmp_path)
+    kept = [float(v) for v in re.findall(r"\((\d+\.\d+) %\)", out)]
+    assert len(kept) == 10
+    assert np.mean(kept) == pytest.approx(7.0685, abs=4 * 0.0256 / np.sqrt(10))
+    for fcn, expected, n in re.findall(r"FCN (\S+), N \(1 \+ ln 9\) = (\S+)\n(?s:.*?)entries\s+(\d+)", out):
+        assert float(fcn) == pytest.approx(float(expected), abs=5 * np.sqrt(float(n)))
+    values = {
+        name: [float(v) for v in re.findall(rf"^{name} +(\S+) +0\.00[78]\d", out, re.MULTILINE)]
+        for name in ("A1", "A2", "A3", "A4")
+    }
+    for name, truth in (("A1", 10), ("A2", 3), ("A3", 10), ("A4", 3)):
+        assert len(values[name]) == 10
+        assert np.mean(values[name]) == pytest.approx(truth, abs=4 * 0.008 / np.sqrt(10))
+    picture = (tmp_path / "gauss2d.png").read_bytes()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert len(picture) > 20_000
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_top_to_bottom():
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    notebook = nbformat.read(ROOT / "examples" / "gauss2d.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=400, kernel_name="python3").execute()
+    outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+    text = str(outputs)
+    assert "text/html" in text
+    assert "image/png" in text
+    assert "minimum found" in text
