@@ -20,6 +20,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
 from jaxpwa.engine.devices import EVENTS, compiler_options, shards_of
 from jaxpwa.engine.model import ModelRef
+from jaxpwa.engine.rewrite import with_reciprocals
 
 Summand = Callable[[jax.Array, tuple[jax.Array, ...], jax.Array], jax.Array]
 """``g(intensity, extras, real) -> (block,)``, all of block length; 0, with a finite derivative, where ``real``
@@ -44,8 +45,12 @@ def _block_sum(spec: SumSpec, theta: jax.Array, events: tuple, real: jax.Array) 
     columns, extras, weights = events
     # Parameters take the columns' precision, or float32 columns would be computed in float64.
     values = theta.astype(jnp.float32) if spec.single else theta
-    params = {name: values[i] for i, name in enumerate(spec.parameters)}
-    intensity = spec.model.function(params, dict(zip(spec.columns, columns, strict=True)))
+
+    def model(numbers: tuple, columns: tuple) -> jax.Array:
+        params = dict(zip(spec.parameters, numbers, strict=True))
+        return spec.model.function(params, dict(zip(spec.columns, columns, strict=True)))
+
+    intensity = with_reciprocals(model, tuple(values[i] for i in range(len(spec.parameters))), columns)
     terms = spec.summand(intensity.astype(jnp.result_type(float)), extras, real)
     return jnp.sum(terms if weights is None else weights * terms)
 
