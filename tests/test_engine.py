@@ -10,7 +10,7 @@ import jax
 
 import jaxpwa as jp
 from jaxpwa.engine import blocks, devices
-from jaxpwa.engine.blocks import block_size, gather, place, rung, split_evenly
+from jaxpwa.engine.blocks import block_size, gather, place, rows_to_alignment, rung, rung_below, split_evenly
 from jaxpwa.engine.model import ModelRef, inspect_model
 from jaxpwa.engine.sums import compiled_sum
 
@@ -25,6 +25,14 @@ def test_a_rung_holds_the_blocks_and_wastes_an_eighth_at_most(n):
     assert rung(r) == r
     if n > 64:
         assert r <= n * 1.125
+
+
+@given(st.integers(1, 10**7))
+def test_the_rung_below_is_the_nearest_one_that_fits(n):
+    below = rung_below(n)
+    assert below <= n
+    assert rung(below) == below
+    assert rung(below + 1) > n or below == n
 
 
 def test_ten_bins_of_a_million_events_share_one_rung():
@@ -199,6 +207,17 @@ def test_shards_are_taken_over_without_a_copy_and_padded_with_their_last_row():
     assert gather(columns[0], placed.cuts).tolist() == [1, 2, 3, 4, 5]
     host = blocks._aligned(4096, np.empty(0))
     assert jax.device_put(host, jax.devices()[0]).unsafe_buffer_pointer() == host.ctypes.data
+
+
+def test_rows_to_alignment_finds_the_first_row_that_can_be_lent():
+    host = blocks._aligned(64, np.empty(0))
+    assert rows_to_alignment([host, host[16:]]) == 0
+    assert rows_to_alignment([host[3:], host[11:]]) == 5
+    assert rows_to_alignment([host[3:], host[4:]]) is None
+    assert rows_to_alignment([host[::2]]) is None
+    four = host.reshape(16, 4)
+    assert rows_to_alignment([four[1:]]) == 1
+    assert rows_to_alignment([blocks._aligned(63, np.empty((0, 3)))[1:]]) is None
 
 
 def test_four_vectors_and_complex_columns_pass_through():

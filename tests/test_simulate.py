@@ -12,6 +12,7 @@ from jax.extend.random import threefry_2x32
 import jaxpwa as jp
 from jaxpwa.engine import pointwise
 from jaxpwa.engine.pointwise import event_uniform, threefry
+from jaxpwa.simulate import _key_words
 
 
 def line(p, d):
@@ -36,6 +37,25 @@ def test_chunks_join_without_a_seam(monkeypatch):
     for mask, report in (chunked, given):
         np.testing.assert_array_equal(mask, whole[0])
         assert report == whole[1]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 5])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_devices", [1, 2])
+def test_large_samples_read_in_place_give_what_copies_give(offset, weighted, n_devices):
+    """Aligned rows are lent to the devices, both ends are copied: no event is lost, moved or drawn twice."""
+    n = 300_000 + offset
+    x = np.random.default_rng(0).random(n)[offset:]
+    before = x.copy()
+    data = jp.Dataset({"x": x}, np.linspace(0, 2, len(x)) if weighted else None)
+    np.testing.assert_array_equal(jp.evaluate(line, {"a": 3.0}, data, devices=n_devices), 3 * x)
+    product = x * data.weights
+    u = np.asarray(event_uniform(jnp.asarray(_key_words(9)), jnp.arange(len(x), dtype=jnp.uint64)))
+    for maximum in (None, 2.5):
+        mask, report = jp.rejection_sample(9, line, {"a": 1.0}, data, maximum=maximum, devices=n_devices)
+        np.testing.assert_array_equal(mask, u * (maximum or product.max()) < product)
+        assert report.largest == product.max()
+    np.testing.assert_array_equal(x, before)
 
 
 def test_amplitudes_may_be_complex_and_parameters_taken_as_a_whole():

@@ -5,6 +5,7 @@ long as a rung of the ladder, so that data of many lengths share one compilation
 that hold events are visited: padding costs no time, and, as pages that nobody touches, no memory.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -50,6 +51,14 @@ def rung(n_blocks: int) -> int:
     return -(-n_blocks // step) * step
 
 
+def rung_below(n_blocks: int) -> int:
+    """Return the largest rung of the ladder that is not above ``n_blocks``, or 0."""
+    if n_blocks <= 64:
+        return max((r for r in (1, 4, 16, 64) if r <= n_blocks), default=0)
+    step = 1 << (n_blocks.bit_length() - 4)
+    return n_blocks // step * step
+
+
 def split_evenly(n_events: int, n_parts: int) -> np.ndarray:
     """Return the cuts, ``(n_parts + 1,)``, of sizes that differ by at most one, larger ones first."""
     size, extra = divmod(n_events, n_parts)
@@ -63,6 +72,21 @@ def _aligned(length: int, like: np.ndarray) -> np.ndarray:
     raw = np.empty(n_bytes + _ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % _ALIGNMENT
     return raw[start : start + n_bytes].view(like.dtype).reshape(shape)
+
+
+def rows_to_alignment(columns: Sequence[np.ndarray]) -> int | None:
+    """Return how many rows from the start the columns are aligned, or None where they can't be lent.
+
+    JAX's CPU backend computes on numpy's memory without a copy where it is contiguous and aligned to 64 bytes.
+    """
+    rows = set()
+    for values in columns:
+        size = values.itemsize * int(np.prod(values.shape[1:]))
+        gap = -values.ctypes.data % _ALIGNMENT
+        if not values.flags.c_contiguous or gap % size:
+            return None
+        rows.add(gap // size)
+    return rows.pop() if len(rows) == 1 else None
 
 
 def _fill(shard: np.ndarray, values: np.ndarray, block: int, pad: float | None) -> None:
@@ -141,7 +165,9 @@ def place(
     what: str = "data",
     extras: tuple[np.ndarray, ...] = (),
     devices: Devices = None,
-    keep_all: bool = False,
+    rows: slice | None = None,
+    weighted: bool = True,
+    lend: bool = False,
 ) -> PlacedEvents:
     """Copy the columns that are needed to the devices, once.
 
@@ -157,23 +183,29 @@ def place(
         More columns ``(events,)`` that are not the intensity's: counts, measured values.
     devices
         As in `select_devices`.
-    keep_all
-        Keep events of weight 0 and values that are not finite: for values per event, where there is no sum
-        to poison.
+    rows
+        None: the events whose weight is not 0, all of which must be finite in the columns named. A slice: these
+        rows as they are, for values per event, where there is no sum to poison.
+    weighted
+        Place the weights, where there are any.
+    lend
+        Let the devices read the host's memory where they can, instead of a copy: for work that ends before the
+        caller gets control back, on whole rungs of aligned rows (see `rows_to_alignment`).
 
     Raises
     ------
     ValueError, TypeError
         If a column is missing, holds no numbers, or is not finite where the weight is not 0.
     """
-    rows = slice(None) if keep_all else used_events(data)
+    used = used_events(data) if rows is None else rows
+    weighted = weighted and data.is_weighted
     columns = []
     for name in names:
-        values = data.numbers(name)[rows]
-        if not keep_all:
-            check_finite(name, values, rows, what)
+        values = data.numbers(name)[used]
+        if rows is None:
+            check_finite(name, values, used, what)
         columns.append(values)
-    n_events = data.n_events if isinstance(rows, slice) else len(rows)
+    n_events = len(range(data.n_events)[used]) if isinstance(used, slice) else len(used)
     mesh = event_mesh(select_devices(n_events, devices))
     n_devices = mesh.devices.size
     cuts = split_evenly(n_events, n_devices)
@@ -182,22 +214,21 @@ def place(
     length = block * rung(max(1, -(-largest // block)))
 
     wanted: list[tuple[np.ndarray, float | None]] = [(values, None) for values in columns]
-    wanted += [(np.asarray(e, np.float64)[rows], None) for e in extras]
-    if data.is_weighted:
-        wanted.append((data.weights[rows], 0.0))
-    pieces = [
-        (_aligned(length, values), values[start:stop], block, pad)
-        for values, pad in wanted
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True)
-    ]
-    _fill_all(pieces, n_devices)
-    shards = [shard for shard, *_ in pieces]
+    wanted += [(np.asarray(e, np.float64)[used], None) for e in extras]
+    if weighted:
+        wanted.append((data.weights[used], 0.0))
+    parts = [(v[start:stop], pad) for v, pad in wanted for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    if lend:
+        shards = [part for part, _ in parts]
+    else:
+        shards = [_aligned(length, part) for part, _ in parts]
+        _fill_all([(shard, part, block, pad) for shard, (part, pad) in zip(shards, parts, strict=True)], n_devices)
     placed = [assemble(shards[i : i + n_devices], mesh) for i in range(0, len(shards), n_devices)]
     n_columns, n_extras = len(columns), len(extras)
     arrays = (
         tuple(placed[:n_columns]),
         tuple(placed[n_columns : n_columns + n_extras]),
-        placed[-1] if data.is_weighted else None,
+        placed[-1] if weighted else None,
         assemble(list(np.diff(cuts).astype(np.int32)[:, None]), mesh),
     )
     return PlacedEvents(arrays, mesh, block, cuts)

@@ -13,12 +13,14 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxpwa.data.dataset import Dataset
-from jaxpwa.engine.blocks import Arrays, PlacedEvents, gather, place
+from jaxpwa.engine.blocks import Arrays, PlacedEvents, block_size, gather, place, rows_to_alignment, rung_below
 from jaxpwa.engine.devices import EVENTS, Devices, assemble, compiler_options, select_devices, shards_of
 from jaxpwa.engine.model import ModelInfo, ModelRef
 
 # Events per device and chunk: enough to hide the cost of a call, few enough to bound memory.
 _CHUNK = 1 << 20
+# Events that are not worth more than one device, nor the care to avoid a copy.
+_SMALL = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -279,19 +281,43 @@ def chunks(
         As in `select_devices`.
     """
     chosen = select_devices(data.n_events, devices)
-    step = _CHUNK * len(chosen)
-    source = data if weighted else data.with_weights(None)
-    for start in range(0, data.n_events, step):
-        whole = start == 0 and data.n_events <= step
-        part = source if whole else source.select(slice(start, start + step))
-        events = place(part, info.columns, keep_all=True, devices=chosen)
-        single = data.dtype == "float32"
-        yield Chunk(
-            start,
-            events,
-            MapSpec(model, parameters, info.columns, str(info.dtype), single, events.mesh, events.block),
-            theta,
-        )
+    single, dtype = data.dtype == "float32", str(info.dtype)
+    for start, stop, lend in _ranges(data, info.columns, weighted, len(chosen)):
+        use = chosen if lend or stop - start > _SMALL else chosen[:1]
+        events = place(data, info.columns, rows=slice(start, stop), weighted=weighted, devices=use, lend=lend)
+        spec = MapSpec(model, parameters, info.columns, dtype, single, events.mesh, events.block)
+        yield Chunk(start, events, spec, theta)
+
+
+def _ranges(data: Dataset, names: tuple[str, ...], weighted: bool, n_devices: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield rows from, to, and whether the devices can read them where they are.
+
+    Large samples are cut at aligned rows into whole rungs, which the devices read in place; what is left at both
+    ends is copied.
+    """
+    start, n_events = 0, data.n_events
+    if n_events > _SMALL * n_devices:
+        columns = [data.numbers(name) for name in names] + ([data.weights] if weighted and data.is_weighted else [])
+        gap = rows_to_alignment(columns)
+        if gap is not None:
+            if gap:
+                yield 0, gap, False
+                start = gap
+            while (shard := _lendable(n_events - start, n_devices)) >= _SMALL:
+                yield start, start + shard * n_devices, True
+                start += shard * n_devices
+    while start < n_events:
+        stop = min(n_events, start + _CHUNK * n_devices)
+        yield start, stop, False
+        start = stop
+
+
+def _lendable(n_events: int, n_devices: int) -> int:
+    """Return the largest number of rows per device that is a whole rung."""
+    shard = min(_CHUNK, n_events // n_devices)
+    platform = jax.devices()[0].platform
+    block = block_size(shard, platform)
+    return rung_below(shard // block) * block
 
 
 def all_values(running: Iterator[Chunk], n_events: int, dtype: Any, on_chunk: Callable[[int], Any]) -> np.ndarray:

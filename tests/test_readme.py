@@ -1,0 +1,57 @@
+"""What the README says is true."""
+
+import re
+import subprocess
+import sys
+
+from conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(kind):
+    return [body for label, body in re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL) if label == kind]
+
+
+def test_the_fit_of_the_readme_prints_what_it_shows(tmp_path):
+    (tmp_path / "fit.py").write_text(blocks("python")[0])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "fit.py"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown = next(b for b in blocks("") if b.startswith("kept"))
+
+    def stable(text):
+        # Calls, duration and the last digits of the distance to the minimum differ between machines.
+        return [line.rstrip() for line in text.strip().splitlines() if not re.match("calls|distance", line)]
+
+    assert stable(done.stdout) == stable(shown)
+    assert (tmp_path / "fit.json").exists()
+
+
+def test_the_commands_of_the_readme_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z]+)", README)) <= targets
+
+
+def test_every_link_leads_somewhere():
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_public_name_is_in_the_documentation():
+    import jaxpwa as jp
+
+    text = README + (ROOT / "docs" / "guide.md").read_text() + (jp.__doc__ or "")
+    for name in (
+        "Dataset",
+        "read",
+        "write",
+        "evaluate",
+        "rejection_sample",
+        "fit",
+        "minimizer",
+        "Parameter",
+        "load_result",
+    ):
+        assert name in text
