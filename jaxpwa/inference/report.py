@@ -95,12 +95,17 @@ def html(result: "FitResult") -> str:
     escape = html_lib.escape
     colour = "#2e7d32" if result.valid else "#c62828"
     (_, status), *facts = _summary(result)
-    head = "".join(f"<th style='text-align:right'>{escape(h)}</th>" for h in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:right'>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
+
+    def row_of(cells: list[str], tag: str) -> str:
+        style = "padding:0.15em 0.8em;text-align:"
+        sides = ["left", *["right"] * (len(cells) - 1)]
+        inside = (f"<{tag} style='{style}{side}'>{escape(c)}</{tag}>" for c, side in zip(cells, sides, strict=True))
+        return f"<tr>{''.join(inside)}</tr>"
+
+    head = row_of(header, "th")
+    body = "".join(row_of(row, "td") for row in rows)
     said = " &middot; ".join(f"{escape(label)} {escape(content)}" for label, content in facts)
     return (
         f"<div><p style='margin:0'><b style='color:{colour}'>{escape(status)}</b><br>{said}</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
     )
