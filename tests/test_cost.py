@@ -163,6 +163,12 @@ def test_negative_and_infinite_intensities_are_refused_with_the_event(x, message
         jp.UnbinnedNLL(model, {"x": x})({"A": 1.0})
 
 
+def test_a_normalisation_that_is_not_positive_is_named():
+    cost = jp.UnbinnedNLL(line, {"x": [1.0]}, normalization_mc={"x": [1.0, -1.0, 0.0]})
+    with pytest.raises(ValueError, match="the sum of the intensity over normalization_mc is not positive"):
+        (cost + jp.GaussianConstraint("A", 1, 1))({"A": 1.0})
+
+
 def test_negative_weights_leave_the_estimate_and_the_naive_error_as_they_are():
     """O03: the naive Hesse error; with sum w / sum w^2 it becomes sqrt(sum w^2)."""
     weights = np.array([1, 1, 1, -0.5])

@@ -63,6 +63,13 @@ def test_nullable_integers_become_floats_with_nan():
     np.testing.assert_array_equal(jp.Dataset(frame).numbers("n"), [1, np.nan, 3])
 
 
+def test_objects_that_are_numbers_become_floats():
+    data = jp.Dataset({"x": np.array([1, 2.5, None], object), "y": np.array([1, "two", 3], object)})
+    np.testing.assert_array_equal(data.numbers("x"), [1, 2.5, np.nan])
+    with pytest.raises(TypeError, match="column 'y' holds object values"):
+        data.numbers("y")
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int32", "uint8", "bool", "float32", "float16"])
 def test_numbers_of_any_type_become_float64(dtype):
     values = np.array([0, 1, 1], dtype)

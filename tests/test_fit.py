@@ -10,6 +10,10 @@ from models import TRUE_GAUSS, gauss, gauss_nll, gauss_sample, rho, rho_events, 
 import jax.numpy as jnp
 
 import jaxpwa as jp
+from jaxpwa.inference.basin import judge
+from jaxpwa.inference.fit import _off_the_saddle
+from jaxpwa.inference.objective import Objective
+from jaxpwa.inference.parameters import ParameterTable
 
 P = jp.Parameter
 GAUSS_START = {"A1": P(1, lower=0.1), "A2": P(1, lower=1), "A3": P(1, lower=0.1), "A4": P(1, lower=1)}
@@ -214,6 +218,33 @@ def test_starting_on_a_saddle_moves_off_it():
     result = jp.fit(cost, {"re": 0.2, "im": 0.0})
     assert result.valid
     assert abs(result.values["im"]) == pytest.approx(0.9, abs=1e-5)
+
+
+def coupled(p, d):
+    """A saddle at the origin that no single parameter sees, minima at x = -y = +-sqrt(1/4)."""
+    x, y = p["x"], p["y"]
+    return jnp.exp(-20 * (x**2 / 2 + y**2 / 2 + 1.5 * x * y + x**4 + y**4)) * jnp.ones_like(d["one"])
+
+
+def test_a_saddle_between_two_parameters_is_recognised_and_left():
+    cost = jp.UnbinnedNLL(coupled, {"one": [1.0]}).bind(("x", "y"))
+    table = ParameterTable.make({"x": 0.0, "y": 0.0})
+    objective = Objective(cost)
+    verdict = judge(objective, table, np.zeros(2), 0.5)
+    assert verdict.reason == "this is a saddle: the cost falls along x, y"
+    assert verdict.covariance is None
+    away = _off_the_saddle(objective, table, np.zeros(2), verdict, 0.5)
+    assert objective.value(away) < verdict.value
+    result = jp.fit(cost, {"x": 0.0, "y": 0.0})
+    assert result.valid
+    assert abs(result.values["x"]) == pytest.approx(np.sqrt(0.125), abs=1e-4)
+    assert result.values["x"] == pytest.approx(-result.values["y"], abs=1e-4)
+
+
+def test_a_maximum_along_one_parameter_is_recognised():
+    cost = jp.UnbinnedNLL(two_minima, {"one": np.ones(3)}).bind(("x",))
+    verdict = judge(Objective(cost), ParameterTable.make({"x": 0.0}), np.array([-0.0502]), 0.5)
+    assert verdict.reason == "the cost falls on both sides along x"
 
 
 def test_parameters_that_stand_in_for_each_other_are_named():

@@ -136,6 +136,29 @@ def test_an_error_of_the_users_own_code_arrives_as_it_is():
         jp.UnbinnedNLL(broken, DATA)
 
 
+def test_type_and_value_errors_of_the_users_own_code_arrive_as_they_are():
+    def wrong_type(p, d):
+        return p["a"] * d["x"] * len(5)
+
+    def wrong_value(p, d):
+        return p["a"] * d["x"] * int("five")
+
+    with pytest.raises(TypeError, match="has no len"):
+        jp.UnbinnedNLL(wrong_type, DATA)
+    with pytest.raises(ValueError, match="invalid literal for int"):
+        jp.UnbinnedNLL(wrong_value, DATA)
+
+
+def test_models_may_walk_over_their_columns():
+    numbers = {k: v for k, v in DATA.items() if k != "label"}
+    for model in (
+        lambda p, d: p["a"] * sum(d.values()),
+        lambda p, d: p["a"] * sum(v for _, v in d.items()),
+        lambda p, d: p["a"] * sum(d[k] for k in d.keys()),
+    ):
+        assert jp.UnbinnedNLL(model, numbers)({"a": 1.0}) == pytest.approx(-np.log(2 * 3 * 5))
+
+
 def test_nan_and_infinity_in_columns_that_are_read_name_column_and_event():
     """O20: a blank field must not turn a whole fit into NaN."""
     bad = {"x": np.array([1.0, 2, np.nan, np.inf]), "y": np.ones(4)}

@@ -126,8 +126,9 @@ class EventTerm:
         s, *derivatives = self.total.collect(raw, order)
         slope, curvature = self.scale, 0.0
         if self.log:
-            value = np.log(s) if s > 0 else (np.inf if s == 0 else np.nan)
-            slope, curvature = self.scale / s, -self.scale / s**2
+            value, slope, curvature = np.nan, np.nan, np.nan
+            if s > 0:
+                value, slope, curvature = np.log(s), self.scale / s, -self.scale / s**2
         else:
             value = s
         out[0] += self.scale * value + self.offset

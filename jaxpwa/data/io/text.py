@@ -1,6 +1,7 @@
 """Delimited text: csv and tsv, with a header line."""
 
 import csv
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,18 +60,18 @@ def _read(path: Path, columns: list[str] | None, separator: str) -> pd.DataFrame
         # pandas fills short rows with NaN without a word.
         if _may_be_ragged(path, separator, len(names)):
             _check_fields(path, separator, len(names))
-        # All columns, also where few are wanted: with usecols pandas lets too long rows pass.
-        frame: pd.DataFrame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", **_EXACT)
+        with warnings.catch_warnings():
+            # A first row that is too long is a warning to pandas, which then cuts it; later ones are errors.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # All columns, also where few are wanted: with usecols pandas lets too long rows pass.
+            frame: pd.DataFrame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", index_col=False, **_EXACT)
     except UnicodeDecodeError as error:
         msg = f"{path} is no text in UTF-8: {error}."
         raise ValueError(msg) from None
-    except pd.errors.ParserError as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         _check_fields(path, separator, len(names))
         msg = f"{path} is damaged: {error}."
         raise ValueError(msg) from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        # More fields than names in every row: pandas has made an index of the first ones.
-        _check_fields(path, separator, len(names))
     return frame if columns is None else frame.loc[:, columns]
 
 
