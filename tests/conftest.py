@@ -13,13 +13,11 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-ROOT = Path(__file__).parents[1]
-
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real data, found by JAXPWA_DATA or beside the checkout."""
-    folder = Path(os.environ.get("JAXPWA_DATA", ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("JAXPWA_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not (folder / "MANIFEST.md").exists():
         pytest.skip(f"no real data at {folder}: set JAXPWA_DATA to the folder that holds its MANIFEST.md")
     return folder

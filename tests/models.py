@@ -11,6 +11,8 @@ import pandas as pd
 
 import jax.numpy as jnp
 
+ROOT = Path(__file__).parents[1]
+
 TRUE_GAUSS = {"A1": 10.0, "A2": 3.0, "A3": 10.0, "A4": 3.0}
 
 

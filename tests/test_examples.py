@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from models import ROOT
 
 EXAMPLES = sorted(p.name for p in (ROOT / "examples").glob("*.py"))
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from models import ROOT
 
 import jaxpwa as jp
 

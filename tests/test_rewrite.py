@@ -52,7 +52,8 @@ def test_values_and_derivatives_stay(name):
     def rewritten(a, x):
         return with_reciprocals(model, a, x)
 
-    np.testing.assert_allclose(rewritten(A, X), model(A, X), rtol=4e-16)
+    # One unit in the last place of x / a, times up to ten in the exponent.
+    np.testing.assert_allclose(rewritten(A, X), model(A, X), rtol=5e-15)
     for function in (jax.grad, lambda f: jax.jit(jax.grad(f))):
         ours, theirs = (function(lambda a, f=f: f(a, X).sum())(A) for f in (rewritten, model))
         np.testing.assert_allclose(ours, theirs, rtol=1e-13)

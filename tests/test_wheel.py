@@ -5,7 +5,7 @@ import sys
 import zipfile
 
 import pytest
-from conftest import ROOT
+from models import ROOT
 
 SMOKE = """
 import jaxpwa as jp, jaxpwa_compat, pathlib, jax.numpy as jnp
