@@ -1,7 +1,8 @@
 """Amplitude analysis in JAX: write the formula, fit millions of events with exact gradients.
 
 =====================  ===================================================================================
-events                 `read`, `write`, `Dataset`, `bin_by_edges`, `bin_by_range`, `bin_with_fixed_widths`
+events                 `Dataset`, `ParticleTable`, `bin_by_edges`, `bin_by_range`, `bin_with_fixed_widths`
+files                  `read`, `iter_chunks`, `write`
 model                  any function ``intensity(params, data) -> (events,)`` written with `jax.numpy`
 values, simulation     `evaluate`, `rejection_sample`
 costs                  `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
@@ -24,8 +25,10 @@ from jaxpwa.data.binning import bin_by_edges as bin_by_edges  # noqa: E402
 from jaxpwa.data.binning import bin_by_range as bin_by_range  # noqa: E402
 from jaxpwa.data.binning import bin_with_fixed_widths as bin_with_fixed_widths  # noqa: E402
 from jaxpwa.data.dataset import Dataset as Dataset  # noqa: E402
+from jaxpwa.data.io import iter_chunks as iter_chunks  # noqa: E402
 from jaxpwa.data.io import read as read  # noqa: E402
 from jaxpwa.data.io import write as write  # noqa: E402
+from jaxpwa.data.particles import ParticleTable as ParticleTable  # noqa: E402
 from jaxpwa.inference.cost import Cost as Cost  # noqa: E402
 from jaxpwa.inference.fit import fit as fit  # noqa: E402
 from jaxpwa.inference.fit import minimizer as minimizer  # noqa: E402

@@ -73,7 +73,7 @@ def test_line_ends_marks_and_blank_lines_change_nothing(tmp_path, end, mark, bla
         (
             "t.xyz",
             b"1 2 3\n",
-            "can't tell the format of 't.xyz' from its suffix '.xyz'; known suffixes: .npy, .csv, .tsv",
+            "can't tell the format of 't.xyz' from its suffix '.xyz' or its content",
         ),
         ("t.npy", b"\x93NUMPY\x01\x00v\x00", "damaged"),
     ],

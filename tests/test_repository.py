@@ -67,6 +67,8 @@ def test_leaves_import_no_room():
         ("torch", set()),
         ("numexpr", set()),
         ("uproot", {"data/io/root.py"}),
+        ("pyarrow", {"data/io/parquet.py"}),
+        ("particle", {"data/particles.py"}),
     ],
 )
 def test_every_foreign_library_has_one_home(library, homes):

@@ -1,85 +1,99 @@
-"""Files of events: `read` and `write`, one module per family of formats behind them.
+"""Files of events: `read`, `write` and `iter_chunks`, one module per family of formats behind them.
 
-=======  ====================================  ===========================
-suffix   holds                                 `read` gives
-=======  ====================================  ===========================
-.csv     comma-separated table with a header   pandas DataFrame
-.tsv     tab-separated table with a header     pandas DataFrame
-.npy     structured numpy array                pandas DataFrame
-.npy     plain numpy array                     numpy array
-=======  ====================================  ===========================
+=================  ===========================================  ==========================================
+suffix             holds                                        `read` gives
+=================  ===========================================  ==========================================
+.csv, .tsv         table with a header                          DataFrame
+.kvars, .txt       lines of ``name=number,name=number``         DataFrame
+.txt               one number per line                          array of float64
+.pf                mask, 0 or 1 per line                        array of bool
+.sel               event indices, one per line                  array of int64
+.gamp              particles of each event                      `ParticleTable`
+.npy               structured, or plain array                   DataFrame, or array
+.npz               one array per column                         DataFrame
+.pgz               PyPWA's archives                             what was written
+.root              TTree, RNTuple (extra ``root``)              DataFrame
+.parquet, .pq      table (extra ``parquet``)                    DataFrame
+=================  ===========================================  ==========================================
 
+Text may be compressed (.gz, .bz2, .xz). Tables with columns of several numbers per event come as `Dataset`.
 A format is a `Format` record in `FORMATS`: adding one there is all that another file type takes.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from jaxpwa._checks import known
 from jaxpwa._files import replacing
-from jaxpwa.data.io import binary, text
+from jaxpwa.data.dataset import Dataset, table_columns
+from jaxpwa.data.io import binary, gamp, lines, parquet, pgz, root, text
 from jaxpwa.data.io.format import Format
+from jaxpwa.data.io.source import compression_of, data_suffix, head_of, open_to_write
 
-FORMATS: tuple[Format, ...] = (*binary.FORMATS, *text.FORMATS)
+FORMATS: tuple[Format, ...] = (
+    *binary.FORMATS,
+    *root.FORMATS,
+    *parquet.FORMATS,
+    *pgz.FORMATS,
+    *gamp.FORMATS,
+    *text.FORMATS,
+    *lines.FORMATS,
+)
+
+Columns = Sequence[str] | Mapping[str, str] | str | None
 
 _HEAD_BYTES = 4096
 
 
-def _format_for_reading(path: Path) -> Format:
-    """Choose by content where a format has an unmistakable mark, else by suffix."""
+def _by_suffix(suffix: str) -> Format | None:
+    return next((form for form in FORMATS if suffix in form.suffixes), None)
+
+
+def _format_of(path: Path) -> Format:
+    """Choose by content where a format has an unmistakable mark, else by suffix, else by the look of the text."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        raw = file.read(_HEAD_BYTES)
+    if not raw.strip():
+        msg = f"{path} is empty."
+        raise ValueError(msg)
+    suffix, _ = data_suffix(path)
+    named = _by_suffix(suffix)
+    for form in FORMATS:
+        if form.magic is not None and form is not pgz.FORMATS[0] and raw.startswith(form.magic):
+            return form
+    if named is not None and named.magic is not None:
+        if raw.startswith(named.magic) and compression_of(raw) in (None, ".gz"):
+            return named
+        msg = f"{path} is no {named.name} file: it does not start with {named.magic!r}."
+        raise ValueError(msg)
+    head = head_of(path, _HEAD_BYTES) if compression_of(raw) else raw
+    if b"\0" in head:
+        what = f"should be {named.name} by its name, but holds" if named else "holds"
+        msg = f"{path} {what} binary data of no known format."
+        raise ValueError(msg)
     if not head.strip():
         msg = f"{path} is empty."
         raise ValueError(msg)
-    for form in FORMATS:
-        if form.magic is not None and head.startswith(form.magic):
-            return form
-    form = _by_suffix(path)
-    if form.magic is not None:
-        msg = f"{path} is no {form.name} file: it does not start with {form.magic!r}."
-        raise ValueError(msg)
-    if b"\0" in head:
-        msg = f"{path} should be {form.name} by its name, but holds binary data."
+    form = named or next((f for f in FORMATS if f.recognises is not None and f.recognises(head)), None)
+    if form is None:
+        msg = (
+            f"can't tell the format of {path.name!r} from its suffix {suffix!r} or its content; "
+            f"known suffixes: {_suffixes()}."
+        )
         raise ValueError(msg)
     return form
 
 
-def _by_suffix(path: Path) -> Format:
-    """Return the format whose suffix the path has."""
-    suffix = path.suffix.lower()
-    for form in FORMATS:
-        if suffix in form.suffixes:
-            return form
-    suffixes = known(s for form in FORMATS for s in form.suffixes)
-    msg = f"can't tell the format of {path.name!r} from its suffix {suffix!r}; known suffixes: {suffixes}."
-    raise ValueError(msg)
+def _suffixes() -> str:
+    return known((s for form in FORMATS for s in form.suffixes), 20)
 
 
-def read(path: str | os.PathLike, columns: Sequence[str] | None = None) -> Any:
-    """Read a file of events.
-
-    Parameters
-    ----------
-    path
-        The file. Its content decides the format where that is unmistakable, else its suffix.
-    columns
-        Names of the columns to read, in the order wanted; None: all, in the file's order.
-
-    Returns
-    -------
-    A pandas DataFrame for tables, a numpy array for files without column names. Numbers are read to the
-    last bit; nothing is known or assumed about units.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the format is unknown, the file is damaged (the message names the line), or a column is missing.
-    """
+def _checked(path: str | os.PathLike, rows: int | None, columns: Columns, options: dict) -> tuple[Path, Format, Any]:
+    """Check everything that can be checked before a file is opened to be read."""
     path = Path(path)
     if not path.exists():
         msg = f"no such file: {path}"
@@ -87,9 +101,91 @@ def read(path: str | os.PathLike, columns: Sequence[str] | None = None) -> Any:
     if path.is_dir():
         msg = f"{path} is a folder; give the file in it."
         raise IsADirectoryError(msg)
+    if rows is not None and rows < 1:
+        msg = f"rows must be at least 1, got {rows}."
+        raise ValueError(msg)
+    form = _format_of(path)
+    foreign = [name for name in options if name not in form.options]
+    if foreign:
+        msg = f"{form.name} files take no option {known(foreign)}; options: {known(form.options)}."
+        raise TypeError(msg)
     if isinstance(columns, str):
         columns = [columns]
-    return _format_for_reading(path).read(path, None if columns is None else list(columns))
+    return path, form, columns
+
+
+def _renamed(table: Any, columns: Any) -> Any:
+    """Give columns the names wanted."""
+    if not isinstance(columns, Mapping):
+        return table
+    if isinstance(table, pd.DataFrame):
+        return table.rename(columns=dict(columns))
+    return Dataset({columns[name]: values for name, values in table_columns(table).items()})
+
+
+def iter_chunks(path: str | os.PathLike, rows: int, columns: Columns = None, **options: Any) -> Iterator[Any]:
+    """Read a file of events piece by piece.
+
+    Parameters
+    ----------
+    path, columns, options
+        As in `read`.
+    rows
+        Events per piece, the last one may have fewer.
+
+    Returns
+    -------
+    Iterator of what `read` would give, in the file's order. Text, ROOT and parquet files are never in memory as a
+    whole.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, TypeError
+        As `read`; faults inside a file when their piece is reached.
+    """
+    path, form, chosen = _checked(path, rows, columns, options)
+    names = None if chosen is None else list(chosen)
+    return (_renamed(part, chosen) for part in form.chunks(path, rows, names, **options))
+
+
+def read(path: str | os.PathLike, columns: Columns = None, **options: Any) -> Any:
+    """Read a file of events.
+
+    Parameters
+    ----------
+    path
+        The file. Its content decides the format where that is unmistakable, else its suffix, else the look of its text.
+    columns
+        Names of the columns to read, in the order wanted; or a mapping from names in the file to names wanted;
+        None: all, in the file's order.
+    options
+        ROOT files: ``tree="name"`` where there are several; ``beam_polarization=True`` for AmpTools trees whose beam
+        carries it in Px and Py.
+
+    Returns
+    -------
+    A pandas DataFrame for tables, a numpy array for files without column names, a `ParticleTable` for four-vectors, a
+    `Dataset` where columns have several numbers per event. Numbers are read to the last bit; nothing is known or
+    assumed about units.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the format is unknown, the file is damaged (the message names the line or event), or a column is missing.
+    TypeError
+        If the format has no such option.
+    ModuleNotFoundError
+        If the format needs a package that is not installed: the message has the pip line.
+    """
+    path, form, chosen = _checked(path, None, columns, options)
+    names = None if chosen is None else list(chosen)
+    parts = list(form.chunks(path, None, names, **options))
+    if not parts:
+        msg = f"{path} holds no events."
+        raise ValueError(msg)
+    return _renamed(parts[0], chosen)
 
 
 def write(path: str | os.PathLike, table: Any) -> None:
@@ -98,11 +194,11 @@ def write(path: str | os.PathLike, table: Any) -> None:
     Parameters
     ----------
     path
-        The file, made anew or replaced as a whole: a write that fails leaves the old file.
-        The suffix decides the format.
+        The file, made anew or replaced as a whole: a write that fails leaves the old file. The suffix decides the
+        format, and a further .gz, .bz2 or .xz the compression.
     table
-        DataFrame (its index is not written), dict of arrays, structured array or `jaxpwa.Dataset` (columns
-        only, not the weights); for ``.npy`` also a plain array.
+        DataFrame (its index is not written), dict of arrays, structured array or `Dataset` (columns only, not the
+        weights); `ParticleTable` for .gamp and .pgz; plain arrays for .npy, .txt, .pf, .sel and .pgz.
 
     Raises
     ------
@@ -110,6 +206,13 @@ def write(path: str | os.PathLike, table: Any) -> None:
         If the suffix is unknown or its format can't hold this table.
     """
     path = Path(path)
-    form = _by_suffix(path)
-    with replacing(path) as temporary:
-        form.write(temporary, table)
+    suffix, compression = data_suffix(path)
+    form = _by_suffix(suffix)
+    if form is None or form.write is None:
+        msg = f"can't tell the format of {path.name!r} from its suffix {suffix!r}; known suffixes: {_suffixes()}."
+        raise ValueError(msg)
+    if compression and form.magic is not None:
+        msg = f"{form.name} files are not compressed from outside: write {path.stem!r}."
+        raise ValueError(msg)
+    with replacing(path) as temporary, open_to_write(temporary, compression) as stream:
+        form.write(stream, table)

@@ -1,50 +1,103 @@
-"""Numpy's own files."""
+"""Numpy's own files: npy, and npz as a table of its members."""
 
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
-from jaxpwa.data.dataset import table_columns
-from jaxpwa.data.io.format import Format, check_columns
+from jaxpwa.data.dataset import Dataset, table_columns
+from jaxpwa.data.io.format import Format, check_columns, no_columns, slices
 
 
-def _read_npy(path: Path, columns: list[str] | None) -> pd.DataFrame | np.ndarray:
+def _refuse_pickle(path: Path, error: Exception) -> ValueError:
+    if "pickle" in str(error).lower() or "object array" in str(error).lower():
+        return ValueError(f"{path} holds pickled Python objects, which can run code when loaded: refused.")
+    return ValueError(f"{path} is damaged: {error}.")
+
+
+def _npy_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[Any]:
     """Read a structured array as a table, a plain one as it is; pickled objects are refused."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        if "pickle" in str(error).lower():
-            msg = f"{path} holds pickled Python objects, which can run code when loaded: refused."
-        else:
-            msg = f"{path} is damaged: {error}."
-        raise ValueError(msg) from None
+        array = np.load(path, allow_pickle=False, mmap_mode=None if rows is None else "r")
+    except (ValueError, EOFError, OSError, SyntaxError, TypeError, OverflowError, MemoryError) as error:
+        raise _refuse_pickle(path, error) from None
     names = array.dtype.names
     if names is None:
-        if columns is not None:
-            msg = f"{path} holds a plain array, which has no columns to choose from."
+        no_columns(path, columns, "a plain array")
+        if array.ndim == 0:
+            msg = f"{path} holds a single number, not one per event."
             raise ValueError(msg)
-        return array
+        for part in slices(len(array), rows):
+            yield np.array(array[part]) if rows is not None else array
+        return
     check_columns(path, names, columns)
-    return pd.DataFrame({name: array[name] for name in (columns or names)})
+    for part in slices(len(array), rows):
+        yield _frame({name: array[name][part] for name in (columns or names)})
 
 
-def _write_npy(path: Path, table: Any) -> None:
+def _frame(columns: dict[str, np.ndarray]) -> Any:
+    """Return a DataFrame, or a Dataset where columns are wide."""
+    if any(values.ndim > 1 for values in columns.values()):
+        return Dataset({name: np.array(values) for name, values in columns.items()})
+    return pd.DataFrame({name: np.array(values) for name, values in columns.items()})
+
+
+def _npz_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[Any]:
+    """Read the arrays of an npz file as the columns of a table."""
+    try:
+        with np.load(path, allow_pickle=False) as members:
+            check_columns(path, members.files, columns)
+            arrays = {name: members[name] for name in (columns or members.files)}
+    except (zipfile.BadZipFile, EOFError, OSError, SyntaxError, TypeError, OverflowError, NotImplementedError) as error:
+        raise _refuse_pickle(path, error) from None
+    except ValueError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise _refuse_pickle(path, error) from None
+    table = table_columns(arrays)
+    n_events = len(next(iter(table.values())))
+    for part in slices(n_events, rows):
+        yield _frame({name: values[part] for name, values in table.items()})
+
+
+def _numbers(table: Any) -> dict[str, np.ndarray]:
+    columns = {name: np.asarray(values) for name, values in table_columns(table).items()}
+    for name, values in columns.items():
+        if values.dtype.hasobject:
+            msg = f"npy files hold numbers, and column {name!r} holds {values.dtype}: convert or drop it."
+            raise TypeError(msg)
+    return columns
+
+
+def _write_npy(stream: BinaryIO, table: Any) -> None:
     """Write a plain array as it is, a table as a structured array."""
     if isinstance(table, np.ndarray):
         array = table
+        if array.dtype.hasobject:
+            msg = f"npy files hold numbers, not {array.dtype}."
+            raise TypeError(msg)
     else:
-        columns = {name: np.asarray(values) for name, values in table_columns(table).items()}
+        columns = _numbers(table)
         length = len(next(iter(columns.values())))
         array = np.empty(length, [(name, v.dtype, v.shape[1:]) for name, v in columns.items()])
         for name, values in columns.items():
             array[name] = values
-    if array.dtype.hasobject:
-        msg = f"npy files hold numbers, not {array.dtype}: convert or drop text columns."
-        raise TypeError(msg)
-    with path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+    np.save(stream, array, allow_pickle=False)
 
 
-FORMATS = (Format("npy", (".npy",), b"\x93NUMPY", _read_npy, _write_npy),)
+def _write_npz(stream: BinaryIO, table: Any) -> None:
+    """Write each column as a member."""
+    columns: dict[str, Any] = _numbers(table)
+    if "file" in columns:
+        msg = "npz files can't hold a column named 'file': rename it."
+        raise ValueError(msg)
+    np.savez(stream, **columns)
+
+
+FORMATS = (
+    Format("npy", (".npy",), b"\x93NUMPY", _npy_chunks, _write_npy),
+    Format("npz", (".npz",), b"PK\x03\x04", _npz_chunks, _write_npz),
+)

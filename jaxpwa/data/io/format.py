@@ -1,9 +1,9 @@
-"""What a file format must say of itself."""
+"""What a file format must say of itself, and the checks that all of them need."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from jaxpwa._checks import known
 
@@ -20,20 +20,27 @@ class Format:
         Lower-case, with the dot.
     magic
         The bytes that every file of this format starts with, or None for text.
-    read
-        ``read(path, columns)``; columns None: all.
+    chunks
+        ``chunks(path, rows, columns, **options)`` yields tables of at most so many events; rows None: the whole
+        file as one; columns None: all.
     write
-        ``write(path, table)``.
+        ``write(stream, table)``.
+    recognises
+        ``recognises(head)`` tells whether text looks like this format; for files whose suffix tells nothing.
+    options
+        Names of keyword arguments that ``chunks`` takes besides.
     """
 
     name: str
     suffixes: tuple[str, ...]
     magic: bytes | None
-    read: Callable[[Path, list[str] | None], Any]
-    write: Callable[[Path, Any], None]
+    chunks: Callable[..., Iterator[Any]]
+    write: Callable[[BinaryIO, Any], None] | None
+    recognises: Callable[[bytes], bool] | None = None
+    options: tuple[str, ...] = ()
 
 
-def check_columns(path: Path, have: Sequence[str], wanted: Sequence[str] | None) -> None:
+def check_columns(path: Path, have: Sequence[str], wanted: Iterable[str] | None) -> None:
     """Refuse names that occur twice in the file and wanted names that it lacks."""
     twice = sorted({n for n in have if list(have).count(n) > 1})
     if twice:
@@ -43,3 +50,19 @@ def check_columns(path: Path, have: Sequence[str], wanted: Sequence[str] | None)
     if missing:
         msg = f"{path}: no column {known(missing)}; the file has: {known(have)}."
         raise ValueError(msg)
+
+
+def no_columns(path: Path, columns: Any, holds: str) -> None:
+    """Refuse a choice of columns for a format that has none."""
+    if columns is not None:
+        msg = f"{path} holds {holds}, which has no columns to choose from."
+        raise ValueError(msg)
+
+
+def slices(n_events: int, rows: int | None) -> Iterator[slice]:
+    """Yield the rows of each chunk; one chunk, perhaps without rows, for the whole."""
+    if rows is None or n_events <= rows:
+        yield slice(0, n_events)
+        return
+    for start in range(0, n_events, rows):
+        yield slice(start, min(n_events, start + rows))

@@ -1,0 +1,148 @@
+"""ROOT files, through uproot: TTree and RNTuple, and the ``kin`` trees of AmpTools."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from jaxpwa._checks import JaxpwaWarning, known
+from jaxpwa.data.dataset import Dataset, table_columns
+from jaxpwa.data.io.extras import needs
+from jaxpwa.data.io.format import Format, check_columns, slices
+
+_TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
+_AMPTOOLS = tuple(f"{c}_{who}" for who in ("FinalState", "Beam") for c in ("E", "Px", "Py", "Pz"))
+
+
+def _tree(path: Path, file: Any, name: str | None) -> Any:
+    """Return the tree of this name, or the only one."""
+    trees = {key.split(";")[0]: None for key, kind in file.classnames().items() if kind in _TREES}
+    if name is None:
+        if len(trees) != 1:
+            holds = f"the trees {known(trees)}: choose with tree=..." if trees else f"no tree, only {_kinds(file)}"
+            msg = f"{path} holds {holds}."
+            raise ValueError(msg)
+        name = next(iter(trees))
+    elif name not in trees:
+        msg = f"{path} has no tree {name!r}; it has: {known(trees)}."
+        raise ValueError(msg)
+    return file[name]
+
+
+def _kinds(file: Any) -> str:
+    return known(sorted({str(kind) for kind in file.classnames().values()}))
+
+
+def _native(values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    return array.astype(array.dtype.newbyteorder("="), copy=False) if array.dtype.kind in "fiuc" else array
+
+
+def _is_jagged(values: np.ndarray) -> bool:
+    return values.dtype == object and len(values) > 0 and not isinstance(values[0], str)
+
+
+def _chunks(
+    path: Path,
+    rows: int | None,
+    columns: list[str] | None,
+    *,
+    tree: str | None = None,
+    beam_polarization: bool = False,
+) -> Iterator[Any]:
+    """Read branches with one value, or a fixed number of values, per event."""
+    uproot = needs("uproot", "root", "reading ROOT files")
+    try:
+        with uproot.open(path) as file:
+            branches = _tree(path, file, tree)
+            names = list(branches.keys())
+            n_events = int(branches.num_entries)
+            if set(_AMPTOOLS) <= set(names) and columns is None:
+                yield from _amptools(path, branches, n_events, rows, beam_polarization)
+                return
+            if beam_polarization:
+                msg = f"{path}: beam_polarization is for AmpTools trees, which have {known(_AMPTOOLS)}."
+                raise ValueError(msg)
+            check_columns(path, names, columns)
+            noticed = False
+            for part in slices(n_events, rows):
+                arrays = branches.arrays(columns or names, library="np", entry_start=part.start, entry_stop=part.stop)
+                table = {name: _native(arrays[name]) for name in (columns or names)}
+                jagged = [n for n, values in table.items() if _is_jagged(values)]
+                if jagged and columns is not None:
+                    msg = f"{path}: branch {known(jagged)} has a varying number of values per event."
+                    raise ValueError(msg)
+                if jagged and not noticed:
+                    noticed = True
+                    msg = f"{path}: left out {known(jagged)}, with a varying number of values per event."
+                    warnings.warn(msg, JaxpwaWarning, stacklevel=4)
+                yield _as_table(path, {n: v for n, v in table.items() if n not in jagged})
+    except (uproot.exceptions.KeyInFileError, uproot.deserialization.DeserializationError, OSError) as error:
+        msg = f"{path} is damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}."
+        raise ValueError(msg) from None
+
+
+def _as_table(path: Path, columns: dict[str, np.ndarray]) -> Any:
+    if not columns:
+        msg = f"{path}: no branch has a fixed number of values per event."
+        raise ValueError(msg)
+    return Dataset(columns) if any(v.ndim > 1 for v in columns.values()) else pd.DataFrame(columns)
+
+
+def _amptools(path: Path, branches: Any, n_events: int, rows: int | None, polarized: bool) -> Iterator[Dataset]:
+    """Read an AmpTools tree as four-vectors ``beam``, ``final_1``, ``final_2``, ... of shape ``(events, 4)``.
+
+    With ``beam_polarization=True`` the beam's Px and Py hold its linear polarisation: they become ``pol_magnitude`` and
+    ``pol_angle`` (rad, from the x axis), and the beam goes along z.
+    """
+    wanted = [*_AMPTOOLS, *(n for n in ("Weight",) if n in branches)]
+    for part in slices(n_events, rows):
+        arrays = branches.arrays(wanted, library="np", entry_start=part.start, entry_stop=part.stop)
+        beam = np.stack([arrays[f"{c}_Beam"].astype(np.float64) for c in ("E", "Px", "Py", "Pz")], axis=1)
+        columns: dict[str, np.ndarray] = {}
+        if polarized:
+            columns["pol_magnitude"] = np.hypot(beam[:, 1], beam[:, 2])
+            columns["pol_angle"] = np.arctan2(beam[:, 2], beam[:, 1])
+            beam[:, 3], beam[:, 1:3] = beam[:, 0], 0.0
+        elif len(beam) and (np.sum(beam[:, 1:] ** 2, axis=1) > (1 + 1e-5) * beam[:, 0] ** 2).any():
+            msg = (
+                f"{path}: the beam's momentum exceeds its energy: if Px and Py are its polarisation, "
+                "pass beam_polarization=True."
+            )
+            warnings.warn(msg, JaxpwaWarning, stacklevel=5)
+        final = []
+        for c in ("E", "Px", "Py", "Pz"):
+            values = arrays[f"{c}_FinalState"]
+            lengths = {len(v) for v in values}
+            if len(lengths) > 1:
+                msg = (
+                    f"{path}: {c}_FinalState has {sorted(lengths)} particles in different events; one number is needed."
+                )
+                raise ValueError(msg)
+            final.append(np.array([np.asarray(v, np.float64) for v in values]).reshape(len(values), -1))
+        columns = {"beam": beam, **columns}
+        for k in range(final[0].shape[1]):
+            columns[f"final_{k + 1}"] = np.stack([component[:, k] for component in final], axis=1)
+        if "Weight" in arrays:
+            columns["weight"] = arrays["Weight"].astype(np.float64)
+        yield Dataset(columns)
+
+
+def _write(stream: BinaryIO, table: Any) -> None:
+    """Write a TTree named ``events``."""
+    uproot = needs("uproot", "root", "writing ROOT files")
+    columns = {name: np.asarray(values) for name, values in table_columns(table).items()}
+    for name, values in columns.items():
+        if values.dtype.kind not in "fiub":
+            msg = f"ROOT files hold numbers here, and column {name!r} holds {values.dtype}: convert or drop it."
+            raise TypeError(msg)
+    with uproot.recreate(stream) as file:
+        file.mktree("events", {name: (v.dtype, v.shape[1:]) for name, v in columns.items()})
+        if len(next(iter(columns.values()))):
+            file["events"].extend(columns)
+
+
+FORMATS = (Format("ROOT", (".root",), b"root", _chunks, _write, options=("tree", "beam_polarization")),)

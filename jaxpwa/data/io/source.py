@@ -1,0 +1,102 @@
+"""Bytes of a file, compressed or not."""
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+_COMPRESSIONS: dict[str, tuple[bytes, Callable[..., Any]]] = {
+    ".gz": (b"\x1f\x8b", gzip.open),
+    ".bz2": (b"BZh", bz2.open),
+    ".xz": (b"\xfd7zXZ\x00", lzma.open),
+}
+
+BROKEN = (EOFError, OSError, lzma.LZMAError, gzip.BadGzipFile)
+"""What a damaged compressed file raises."""
+
+
+def data_suffix(path: Path) -> tuple[str, str | None]:
+    """Return the suffix that tells the format, and that of the compression: ``('.csv', '.gz')``."""
+    suffixes = [s.lower() for s in path.suffixes]
+    compression = suffixes.pop() if suffixes and suffixes[-1] in _COMPRESSIONS else None
+    return (suffixes[-1] if suffixes else ""), compression
+
+
+def compression_of(head: bytes) -> str | None:
+    """Return the suffix of the compression that the first bytes tell of."""
+    return next((suffix for suffix, (magic, _) in _COMPRESSIONS.items() if head.startswith(magic)), None)
+
+
+@contextmanager
+def open_to_read(path: Path) -> Iterator[BinaryIO]:
+    """Open a file and decompress it on the way, whatever its name says.
+
+    Raises
+    ------
+    ValueError
+        If the compressed data are damaged.
+    """
+    with path.open("rb") as file:
+        compression = compression_of(file.read(8))
+    opener = _COMPRESSIONS[compression][1] if compression else open
+    with opener(path, "rb") as stream:
+        if compression is None:
+            yield stream
+            return
+        try:
+            yield stream
+        except BROKEN as error:
+            msg = f"{path}: damaged compressed data: {error}."
+            raise ValueError(msg) from None
+
+
+@contextmanager
+def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    """Open a file as UTF-8 text, a byte-order mark left out.
+
+    Raises
+    ------
+    ValueError
+        If it is no such text.
+    """
+    with open_to_read(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)
+        try:
+            yield text
+        except UnicodeDecodeError as error:
+            msg = f"{path} is no text in UTF-8: {error}."
+            raise ValueError(msg) from None
+        finally:
+            # The stream is closed by its own owner.
+            text.detach()
+
+
+@contextmanager
+def open_to_write(path: Path, compression: str | None) -> Iterator[BinaryIO]:
+    """Open a file to write, compressing where wanted."""
+    # uproot reads back what it has written.
+    with _COMPRESSIONS[compression][1](path, "wb") if compression else path.open("w+b") as stream:
+        yield stream
+
+
+def head_of(path: Path, n_bytes: int) -> bytes:
+    """Return the first bytes, decompressed."""
+    with open_to_read(path) as stream:
+        return stream.read(n_bytes)
+
+
+def count_bytes(path: Path, wanted: tuple[bytes, ...]) -> tuple[list[int], bytes]:
+    """Count single bytes or pairs of them in a file, and return its last byte, in bounded memory."""
+    counts, last = [0] * len(wanted), b""
+    with open_to_read(path) as stream:
+        while block := stream.read(1 << 24):
+            for i, what in enumerate(wanted):
+                counts[i] += block.count(what)
+                if len(what) == 2 and last + block[:1] == what:
+                    counts[i] += 1
+            last = block[-1:]
+    return counts, last
