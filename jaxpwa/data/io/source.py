@@ -55,6 +55,29 @@ def open_to_read(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
+def for_pandas(path: Path) -> Iterator[dict[str, Any]]:
+    """Give pandas the path itself and the compression: it reads a path twice as fast as an open file.
+
+    Raises
+    ------
+    ValueError
+        If the content is no text in UTF-8, or its compression is damaged.
+    """
+    with path.open("rb") as file:
+        suffix = compression_of(file.read(8))
+    try:
+        yield {"filepath_or_buffer": path, "compression": {".bz2": "bz2", ".gz": "gzip", ".xz": "xz"}.get(suffix or "")}
+    except UnicodeDecodeError as error:
+        msg = f"{path} is no text in UTF-8: {error}."
+        raise ValueError(msg) from None
+    except BROKEN as error:
+        if suffix is None:
+            raise
+        msg = f"{path}: damaged compressed data: {error}."
+        raise ValueError(msg) from None
+
+
+@contextmanager
 def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
     """Open a file as UTF-8 text, a byte-order mark left out.
 
@@ -89,14 +112,11 @@ def head_of(path: Path, n_bytes: int) -> bytes:
         return stream.read(n_bytes)
 
 
-def count_bytes(path: Path, wanted: tuple[bytes, ...]) -> tuple[list[int], bytes]:
-    """Count single bytes or pairs of them in a file, and return its last byte, in bounded memory."""
-    counts, last = [0] * len(wanted), b""
-    with open_to_read(path) as stream:
-        while block := stream.read(1 << 24):
-            for i, what in enumerate(wanted):
-                counts[i] += block.count(what)
-                if len(what) == 2 and last + block[:1] == what:
-                    counts[i] += 1
-            last = block[-1:]
-    return counts, last
+@contextmanager
+def frames(parsed: Any, is_whole: bool) -> Iterator[Any]:
+    """Yield the frames of a parsed file, one or many, and close it at the end whatever happens."""
+    if is_whole:
+        yield [parsed]
+        return
+    with parsed:
+        yield parsed

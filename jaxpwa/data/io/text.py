@@ -11,7 +11,7 @@ import pandas as pd
 
 from jaxpwa.data.dataset import table_columns
 from jaxpwa.data.io.format import Format, check_columns
-from jaxpwa.data.io.source import count_bytes, open_text, open_to_read
+from jaxpwa.data.io.source import for_pandas, frames, open_text
 
 # pandas before 3.1 reads floats to the last bit only when asked; since then it does, and deprecates the question.
 EXACT: dict[str, Any] = {}
@@ -27,15 +27,6 @@ def _header(path: Path, separator: str) -> list[str]:
                 return row
     msg = f"{path} has no header line."
     raise ValueError(msg)
-
-
-def _may_be_ragged(path: Path, separator: str, n_columns: int) -> bool:
-    """Tell whether rows can be shorter than the header; longer ones pandas finds itself."""
-    (quotes, feeds, returns, both, separators), last = count_bytes(
-        path, (b'"', b"\n", b"\r", b"\r\n", separator.encode())
-    )
-    lines = feeds + returns - both + (last not in (b"\r", b"\n"))
-    return bool(quotes) or separators != (n_columns - 1) * lines
 
 
 def _check_fields(path: Path, separator: str, n_columns: int) -> None:
@@ -59,23 +50,21 @@ def _chunks(path: Path, rows: int | None, columns: list[str] | None, *, separato
         if len(names) == 1 and other in names[0]:
             msg = f"{path}: the header has no {separator!r} but {other!r}: this looks like another format."
             raise ValueError(msg)
-        # pandas fills short rows with NaN without a word.
-        if _may_be_ragged(path, separator, len(names)):
-            _check_fields(path, separator, len(names))
-        with open_to_read(path) as stream, warnings.catch_warnings():
+        with for_pandas(path) as source, warnings.catch_warnings():
             # A first row that is too long is a warning to pandas, which then cuts it; later ones are errors.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             # All columns, also where few are wanted: with usecols pandas lets too long rows pass.
-            parsed: Any = pd.read_csv(
-                stream, sep=separator, encoding="utf-8-sig", index_col=False, chunksize=rows, **EXACT
-            )
-            for frame in [parsed] if rows is None else parsed:
-                if rows is not None:
-                    frame = frame.reset_index(drop=True)
-                yield frame if columns is None else frame.loc[:, columns]
-    except UnicodeDecodeError as error:
-        msg = f"{path} is no text in UTF-8: {error}."
-        raise ValueError(msg) from None
+            parsed: Any = pd.read_csv(**source, sep=separator, index_col=False, chunksize=rows, **EXACT)
+            checked = False
+            with frames(parsed, rows is None) as parts:
+                for frame in parts:
+                    # pandas fills short rows with NaN without a word; they lack the last field at least.
+                    if not checked and len(frame) and frame.iloc[:, -1].isna().any():
+                        _check_fields(path, separator, len(names))
+                        checked = True
+                    if rows is not None:
+                        frame = frame.reset_index(drop=True)
+                    yield frame if columns is None else frame.loc[:, columns]
     except (csv.Error, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         _check_fields(path, separator, len(names))
         msg = f"{path} is damaged: {error}."
