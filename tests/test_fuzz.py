@@ -60,20 +60,22 @@ def test_mutated_files_give_a_table_or_a_clear_error(tmp_path, suffix):
     jp.write(path, CONTENT[suffix])
     whole = path.read_bytes()
     rng = np.random.default_rng(sum(map(ord, suffix)))
-    read = refused = 0
+    read, messages = 0, []
     for _ in range(N_MUTATIONS):
         content = mutate(whole, rng)
         path.write_bytes(content)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", jp.JaxpwaWarning)
+                # jaxpwa's notices of branches left out, numpy's of headers that look like Python 2.
+                warnings.simplefilter("ignore", UserWarning)
                 table = jp.read(path)
         except (ValueError, TypeError) as error:
-            assert str(path) in str(error) or "columns must have equal lengths" in str(error), repr(error)
-            assert len(str(error)) < 2000
-            refused += 1
+            messages.append(str(error))
             continue
         assert isinstance(table, KINDS), content
         read += 1
-    assert read + refused == N_MUTATIONS
-    assert refused > 0
+    assert read + len(messages) == N_MUTATIONS
+    assert messages
+    for message in messages:
+        assert str(path) in message or "columns must have equal lengths" in message
+        assert len(message) < 2000

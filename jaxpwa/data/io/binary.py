@@ -1,6 +1,5 @@
 """Numpy's own files: npy, and npz as a table of its members."""
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,27 +8,29 @@ import numpy as np
 import pandas as pd
 
 from jaxpwa.data.dataset import Dataset, table_columns
-from jaxpwa.data.io.format import Format, check_columns, no_columns, slices
+from jaxpwa.data.io.format import Format, check_columns, no_columns, parsing, slices
 
 
-def _refuse_pickle(path: Path, error: Exception) -> ValueError:
+def _refuse_pickle(path: Path, error: Exception) -> Exception:
+    """Return the refusal of pickled objects, or the error as it is."""
     if "pickle" in str(error).lower() or "object array" in str(error).lower():
         return ValueError(f"{path} holds pickled Python objects, which can run code when loaded: refused.")
-    return ValueError(f"{path} is damaged: {error}.")
+    return error
 
 
 def _npy_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[Any]:
     """Read a structured array as a table, a plain one as it is; pickled objects are refused."""
-    try:
-        array = np.load(path, allow_pickle=False, mmap_mode=None if rows is None else "r")
-    except (ValueError, EOFError, OSError, SyntaxError, TypeError, OverflowError, MemoryError) as error:
-        raise _refuse_pickle(path, error) from None
+    with parsing(path):
+        try:
+            array = np.load(path, allow_pickle=False, mmap_mode=None if rows is None else "r")
+        except ValueError as error:
+            raise _refuse_pickle(path, error) from None
+    if array.ndim == 0:
+        msg = f"{path} holds a single entry, not one per event."
+        raise ValueError(msg)
     names = array.dtype.names
     if names is None:
         no_columns(path, columns, "a plain array")
-        if array.ndim == 0:
-            msg = f"{path} holds a single number, not one per event."
-            raise ValueError(msg)
         for part in slices(len(array), rows):
             yield np.array(array[part]) if rows is not None else array
         return
@@ -47,16 +48,16 @@ def _frame(columns: dict[str, np.ndarray]) -> Any:
 
 def _npz_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[Any]:
     """Read the arrays of an npz file as the columns of a table."""
-    try:
-        with np.load(path, allow_pickle=False) as members:
-            check_columns(path, members.files, columns)
-            arrays = {name: members[name] for name in (columns or members.files)}
-    except (zipfile.BadZipFile, EOFError, OSError, SyntaxError, TypeError, OverflowError, NotImplementedError) as error:
-        raise _refuse_pickle(path, error) from None
-    except ValueError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise _refuse_pickle(path, error) from None
+    with parsing(path):
+        try:
+            with np.load(path, allow_pickle=False) as members:
+                check_columns(path, members.files, columns)
+                arrays = {name: members[name] for name in (columns or members.files)}
+        except ValueError as error:
+            raise _refuse_pickle(path, error) from None
+    if not arrays:
+        msg = f"{path} holds no columns."
+        raise ValueError(msg)
     table = table_columns(arrays)
     n_events = len(next(iter(table.values())))
     for part in slices(n_events, rows):

@@ -1,6 +1,7 @@
 """What a file format must say of itself, and the checks that all of them need."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,6 +39,24 @@ class Format:
     write: Callable[[BinaryIO, Any], None] | None
     recognises: Callable[[bytes], bool] | None = None
     options: tuple[str, ...] = ()
+
+
+@contextmanager
+def parsing(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises on a damaged file into one clear ValueError.
+
+    numpy, tarfile, uproot and pyarrow let a wrong byte surface as almost any exception of their own or of Python.
+    """
+    try:
+        yield
+    except (ModuleNotFoundError, Warning):
+        raise
+    except Exception as error:
+        if isinstance(error, (ValueError, TypeError)) and str(error).startswith(str(path)):
+            raise
+        reason = str(error).strip().split("\n")[0][:200]
+        msg = f"{path} is damaged: {type(error).__name__}: {reason}"
+        raise ValueError(msg) from None
 
 
 def check_columns(path: Path, have: Sequence[str], wanted: Iterable[str] | None) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from jaxpwa.data.dataset import table_columns
 from jaxpwa.data.io.extras import needs
-from jaxpwa.data.io.format import Format, check_columns
+from jaxpwa.data.io.format import Format, check_columns, parsing
 
 
 def _chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[pd.DataFrame]:
@@ -17,28 +17,24 @@ def _chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator
     import pyarrow
     from pyarrow import parquet
 
-    try:
-        with parquet.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            names = [n for n in schema.names if n != "__index_level_0__"]
-            check_columns(path, names, columns)
-            wanted = columns or names
-            nested = [n for n in wanted if pyarrow.types.is_nested(schema.field(n).type)]
-            if nested:
-                msg = f"{path}: column {nested[0]!r} holds {schema.field(nested[0]).type}, not one value per event."
-                raise ValueError(msg)
-            if rows is None:
-                yield file.read(columns=wanted).select(wanted).to_pandas(ignore_metadata=True)
-                return
-            empty = True
-            for batch in file.iter_batches(batch_size=rows, columns=wanted):
-                empty = False
-                yield pyarrow.Table.from_batches([batch]).select(wanted).to_pandas(ignore_metadata=True)
-            if empty:
-                yield file.read(columns=wanted).select(wanted).to_pandas(ignore_metadata=True)
-    except (pyarrow.ArrowException, OSError) as error:
-        msg = f"{path} is damaged: {error}."
-        raise ValueError(msg) from None
+    with parsing(path), parquet.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        names = [n for n in schema.names if n != "__index_level_0__"]
+        check_columns(path, names, columns)
+        wanted = columns or names
+        nested = [n for n in wanted if pyarrow.types.is_nested(schema.field(n).type)]
+        if nested:
+            msg = f"{path}: column {nested[0]!r} holds {schema.field(nested[0]).type}, not one value per event."
+            raise ValueError(msg)
+        if rows is None:
+            yield file.read(columns=wanted).select(wanted).to_pandas(ignore_metadata=True)
+            return
+        empty = True
+        for batch in file.iter_batches(batch_size=rows, columns=wanted):
+            empty = False
+            yield pyarrow.Table.from_batches([batch]).select(wanted).to_pandas(ignore_metadata=True)
+        if empty:
+            yield file.read(columns=wanted).select(wanted).to_pandas(ignore_metadata=True)
 
 
 def _write(stream: BinaryIO, table: Any) -> None:

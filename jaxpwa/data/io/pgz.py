@@ -6,7 +6,7 @@ PyPWA adds a pickle, ``data.cache``: it is never opened here, nor written.
 import io
 import json
 import tarfile
-import zlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,8 +16,7 @@ import pandas as pd
 
 from jaxpwa._checks import known
 from jaxpwa.data.dataset import table_columns
-from jaxpwa.data.io.format import Format, check_columns, no_columns, slices
-from jaxpwa.data.io.source import BROKEN
+from jaxpwa.data.io.format import Format, check_columns, no_columns, parsing, slices
 from jaxpwa.data.io.text import EXACT
 from jaxpwa.data.particles import ParticleTable
 
@@ -34,20 +33,13 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
 
 def _chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[Any]:
     """Read the data members; members are read in memory, never unpacked to disk."""
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            meta = json.loads(_member(archive, "metadata.json"))
-            kind, files = meta["type"], [str(name) for name in meta["files"]]
-            if kind not in _KINDS or not files:
-                msg = f"{path}: unknown content {kind!r}; known: {known(_KINDS)}."
-                raise ValueError(msg)
-            members = {name: _member(archive, name) for name in files}
-    except (KeyError, TypeError, AttributeError, tarfile.TarError, zlib.error, UnicodeDecodeError, *BROKEN) as error:
-        msg = f"{path} is no pgz archive: {error}."
-        raise ValueError(msg) from None
-    except json.JSONDecodeError as error:
-        msg = f"{path}: metadata.json is damaged: {error}."
-        raise ValueError(msg) from None
+    with parsing(path), tarfile.open(path, "r:gz") as archive:
+        meta = json.loads(_member(archive, "metadata.json"))
+        kind, files = meta["type"], [str(name) for name in meta["files"]]
+        if kind not in _KINDS or not files:
+            msg = f"{path}: unknown content {kind!r}; known: {known(_KINDS)}."
+            raise ValueError(msg)
+        members = {name: _member(archive, name) for name in files}
     if kind == "particles":
         no_columns(path, columns, "four-vectors")
         table = _particles(path, members)
@@ -68,11 +60,13 @@ def _chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator
 
 def _parse(path: Path, name: str, content: bytes, header: bool) -> pd.DataFrame:
     try:
-        frame: pd.DataFrame = pd.read_csv(
-            io.BytesIO(content), header="infer" if header else None, index_col=False, **EXACT
-        )
-        return frame if header else frame.astype(np.float64)
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame: pd.DataFrame = pd.read_csv(
+                io.BytesIO(content), header="infer" if header else None, index_col=False, **EXACT
+            )
+            return frame if header else frame.astype(np.float64)
+    except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         msg = f"{path}: member {name!r} is damaged: {error}."
         raise ValueError(msg) from None
 

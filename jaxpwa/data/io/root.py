@@ -11,7 +11,7 @@ import pandas as pd
 from jaxpwa._checks import JaxpwaWarning, known
 from jaxpwa.data.dataset import Dataset, table_columns
 from jaxpwa.data.io.extras import needs
-from jaxpwa.data.io.format import Format, check_columns, slices
+from jaxpwa.data.io.format import Format, check_columns, parsing, slices
 
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 _AMPTOOLS = tuple(f"{c}_{who}" for who in ("FinalState", "Beam") for c in ("E", "Px", "Py", "Pz"))
@@ -55,34 +55,30 @@ def _chunks(
 ) -> Iterator[Any]:
     """Read branches with one value, or a fixed number of values, per event."""
     uproot = needs("uproot", "root", "reading ROOT files")
-    try:
-        with uproot.open(path) as file:
-            branches = _tree(path, file, tree)
-            names = list(branches.keys())
-            n_events = int(branches.num_entries)
-            if set(_AMPTOOLS) <= set(names) and columns is None:
-                yield from _amptools(path, branches, n_events, rows, beam_polarization)
-                return
-            if beam_polarization:
-                msg = f"{path}: beam_polarization is for AmpTools trees, which have {known(_AMPTOOLS)}."
+    with parsing(path), uproot.open(path) as file:
+        branches = _tree(path, file, tree)
+        names = list(branches.keys())
+        n_events = int(branches.num_entries)
+        if set(_AMPTOOLS) <= set(names) and columns is None:
+            yield from _amptools(path, branches, n_events, rows, beam_polarization)
+            return
+        if beam_polarization:
+            msg = f"{path}: beam_polarization is for AmpTools trees, which have {known(_AMPTOOLS)}."
+            raise ValueError(msg)
+        check_columns(path, names, columns)
+        noticed = False
+        for part in slices(n_events, rows):
+            arrays = branches.arrays(columns or names, library="np", entry_start=part.start, entry_stop=part.stop)
+            table = {name: _native(arrays[name]) for name in (columns or names)}
+            jagged = [n for n, values in table.items() if _is_jagged(values)]
+            if jagged and columns is not None:
+                msg = f"{path}: branch {known(jagged)} has a varying number of values per event."
                 raise ValueError(msg)
-            check_columns(path, names, columns)
-            noticed = False
-            for part in slices(n_events, rows):
-                arrays = branches.arrays(columns or names, library="np", entry_start=part.start, entry_stop=part.stop)
-                table = {name: _native(arrays[name]) for name in (columns or names)}
-                jagged = [n for n, values in table.items() if _is_jagged(values)]
-                if jagged and columns is not None:
-                    msg = f"{path}: branch {known(jagged)} has a varying number of values per event."
-                    raise ValueError(msg)
-                if jagged and not noticed:
-                    noticed = True
-                    msg = f"{path}: left out {known(jagged)}, with a varying number of values per event."
-                    warnings.warn(msg, JaxpwaWarning, stacklevel=4)
-                yield _as_table(path, {n: v for n, v in table.items() if n not in jagged})
-    except (uproot.exceptions.KeyInFileError, uproot.deserialization.DeserializationError, OSError) as error:
-        msg = f"{path} is damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}."
-        raise ValueError(msg) from None
+            if jagged and not noticed:
+                noticed = True
+                msg = f"{path}: left out {known(jagged)}, with a varying number of values per event."
+                warnings.warn(msg, JaxpwaWarning, stacklevel=4)
+            yield _as_table(path, {n: v for n, v in table.items() if n not in jagged})
 
 
 def _as_table(path: Path, columns: dict[str, np.ndarray]) -> Any:

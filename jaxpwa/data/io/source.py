@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ _COMPRESSIONS: dict[str, tuple[bytes, Callable[..., Any]]] = {
     ".xz": (b"\xfd7zXZ\x00", lzma.open),
 }
 
-BROKEN = (EOFError, OSError, lzma.LZMAError, gzip.BadGzipFile)
+BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error)
 """What a damaged compressed file raises."""
 
 
