@@ -22,7 +22,11 @@ def _npy_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iter
     """Read a structured array as a table, a plain one as it is; pickled objects are refused."""
     with parsing(path):
         try:
-            array = np.load(path, allow_pickle=False, mmap_mode=None if rows is None else "r")
+            if rows is None:
+                with path.open("rb") as file:
+                    array = np.load(file, allow_pickle=False)
+            else:
+                array = np.load(path, allow_pickle=False, mmap_mode="r")
         except ValueError as error:
             raise _refuse_pickle(path, error) from None
     if array.ndim == 0:
@@ -50,7 +54,8 @@ def _npz_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iter
     """Read the arrays of an npz file as the columns of a table."""
     with parsing(path):
         try:
-            with np.load(path, allow_pickle=False) as members:
+            # numpy leaves a damaged file open when it opens it itself.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
                 check_columns(path, members.files, columns)
                 arrays = {name: members[name] for name in (columns or members.files)}
         except ValueError as error:
