@@ -2,7 +2,7 @@
 
 =====================  ===================================================================================
 events                 `Dataset`, `ParticleTable`, `bin_by_edges`, `bin_by_range`, `bin_with_fixed_widths`
-files                  `read`, `iter_chunks`, `write`
+files                  `read`, `iter_chunks`, `write`, `cache`
 model                  any function ``intensity(params, data) -> (events,)`` written with `jax.numpy`
 values, simulation     `evaluate`, `rejection_sample`
 costs                  `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
@@ -16,6 +16,7 @@ from jaxpwa._settings import configure as _configure
 
 _configure()
 
+from jaxpwa import cache as cache  # noqa: E402
 from jaxpwa._checks import ConvergenceWarning as ConvergenceWarning  # noqa: E402
 from jaxpwa._checks import EnvelopeExceededWarning as EnvelopeExceededWarning  # noqa: E402
 from jaxpwa._checks import JaxpwaWarning as JaxpwaWarning  # noqa: E402

@@ -29,6 +29,7 @@ import pandas as pd
 
 from jaxpwa._checks import known
 from jaxpwa._files import replacing
+from jaxpwa.data import readcache
 from jaxpwa.data.dataset import Dataset, table_columns
 from jaxpwa.data.io import binary, gamp, lines, parquet, pgz, root, text
 from jaxpwa.data.io.format import Format
@@ -148,7 +149,7 @@ def iter_chunks(path: str | os.PathLike, rows: int, columns: Columns = None, **o
     return (_renamed(part, chosen) for part in form.chunks(path, rows, names, **options))
 
 
-def read(path: str | os.PathLike, columns: Columns = None, **options: Any) -> Any:
+def read(path: str | os.PathLike, columns: Columns = None, *, cache: bool = False, **options: Any) -> Any:
     """Read a file of events.
 
     Parameters
@@ -158,6 +159,10 @@ def read(path: str | os.PathLike, columns: Columns = None, **options: Any) -> An
     columns
         Names of the columns to read, in the order wanted; or a mapping from names in the file to names wanted;
         None: all, in the file's order.
+    cache
+        Keep the parsed table beside the file, as ``<name>.cache``, and use it as long as the file is the same.
+        Worth it for text of four-vectors and for compressed files; pandas parses csv about as fast. A cache that is
+        damaged, old, foreign or can't be written only costs a parse.
     options
         ROOT files: ``tree="name"`` where there are several; ``beam_polarization=True`` for AmpTools trees whose beam
         carries it in Px and Py.
@@ -181,10 +186,17 @@ def read(path: str | os.PathLike, columns: Columns = None, **options: Any) -> An
     """
     path, form, chosen = _checked(path, None, columns, options)
     names = None if chosen is None else list(chosen)
+    settings = repr((form.name, names, sorted(options.items())))
+    if cache:
+        found, table = readcache.load(path, settings)
+        if found:
+            return _renamed(table, chosen)
     parts = list(form.chunks(path, None, names, **options))
     if not parts:
         msg = f"{path} holds no events."
         raise ValueError(msg)
+    if cache:
+        readcache.store(path, settings, parts[0])
     return _renamed(parts[0], chosen)
 
 
