@@ -226,10 +226,14 @@ def test_any_array_survives_packing(array):
     assert back.tobytes() == array.tobytes()
 
 
-@given(st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.dates() | st.datetimes(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner), max_leaves=20,
-))  # fmt: skip
+SIMPLE = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.dates()
+
+
+def containers(inner):
+    return st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner)
+
+
+@given(st.recursive(SIMPLE | st.datetimes(), containers, max_leaves=20))
 def test_any_nesting_survives_packing(thing):
     assert packing.unpack(packing.pack(thing)) == thing
 
@@ -261,7 +265,7 @@ def test_fit_results_come_back(tmp_path):
         ([np.array([{}], object)], r"object\[0\] is an array of Python objects with dict in it"),
         (pd.DataFrame({"o": [object()]}), r"object\['o'\] is an array of Python objects with object in it"),
         ({"set": {1, 2}}, r"object\['set'\] is a builtins.set"),
-        (pd.DataFrame({"x": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)])), "MultiIndex, which can't be stored: use reset_index"),
+        (pd.DataFrame({"x": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)])), "MultiIndex, which can't be"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_stored_is_named_with_its_path(tmp_path, thing, message):

@@ -157,8 +157,9 @@ def _plain_array(array: Any, path: str) -> dict[str, Any]:
 def _described(dtype: np.dtype, path: str) -> dict[str, Any]:
     """Describe a structured dtype: names, types, shapes and places of its fields."""
     fields = []
+    places: Any = dtype.fields
     for name in dtype.names or ():
-        kind, offset = (dtype.fields or {})[name][:2]
+        kind, offset = places[name][:2]
         base, shape = kind.subdtype or (kind, ())
         if base.names:
             msg = f"{path} is a structured array with fields inside fields, which can't be stored."

@@ -21,10 +21,11 @@ A format is a `Format` record in `FORMATS`: adding one there is all that another
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jaxpwa._checks import known
@@ -34,6 +35,7 @@ from jaxpwa.data.dataset import Dataset, table_columns
 from jaxpwa.data.io import binary, gamp, lines, parquet, pgz, root, text
 from jaxpwa.data.io.format import Format
 from jaxpwa.data.io.source import compression_of, data_suffix, head_of, open_to_write
+from jaxpwa.data.particles import ParticleTable
 
 FORMATS: tuple[Format, ...] = (
     *binary.FORMATS,
@@ -217,6 +219,24 @@ def write(path: str | os.PathLike, table: Any) -> None:
     ValueError, TypeError
         If the suffix is unknown or its format can't hold this table.
     """
+    write_chunks(path, [table])
+
+
+def write_chunks(path: str | os.PathLike, tables: Iterable[Any]) -> None:
+    """Write a file of events that come in pieces of one kind.
+
+    Parameters
+    ----------
+    path
+        As in `write`.
+    tables
+        At least one piece. Text is written as the pieces come; other formats need all of them in memory.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `write`; whatever goes wrong on the way, an old file stays.
+    """
     path = Path(path)
     suffix, compression = data_suffix(path)
     form = _by_suffix(suffix)
@@ -227,4 +247,22 @@ def write(path: str | os.PathLike, table: Any) -> None:
         msg = f"{form.name} files are not compressed from outside: write {path.stem!r}."
         raise ValueError(msg)
     with replacing(path) as temporary, open_to_write(temporary, compression) as stream:
-        form.write(stream, table)
+        pieces = iter(tables if form.append is not None else [_joined(list(tables))])
+        form.write(stream, next(pieces))
+        for piece in pieces:
+            if form.append is not None:
+                form.append(stream, piece)
+
+
+def _joined(tables: list) -> Any:
+    """Put pieces of one kind together."""
+    if len(tables) == 1:
+        return tables[0]
+    first = tables[0]
+    if isinstance(first, ParticleTable):
+        vectors = [np.concatenate(parts) for parts in zip(*(t.p4 for t in tables), strict=True)]
+        return ParticleTable(zip(first.ids, first.charges, vectors, strict=True))
+    if isinstance(first, np.ndarray):
+        return np.concatenate(tables)
+    columns = [table_columns(table) for table in tables]
+    return {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}

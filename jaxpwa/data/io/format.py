@@ -26,6 +26,8 @@ class Format:
         file as one; columns None: all.
     write
         ``write(stream, table)``.
+    append
+        ``append(stream, table)`` writes a further piece after `write`, for formats that can be written piece by piece.
     recognises
         ``recognises(head)`` tells whether text looks like this format; for files whose suffix tells nothing.
     options
@@ -38,6 +40,7 @@ class Format:
     chunks: Callable[..., Iterator[Any]]
     write: Callable[[BinaryIO, Any], None] | None
     recognises: Callable[[bytes], bool] | None = None
+    append: Callable[[BinaryIO, Any], None] | None = None
     options: tuple[str, ...] = ()
 
 

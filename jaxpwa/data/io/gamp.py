@@ -150,4 +150,4 @@ def _looks_like_gamp(head: bytes) -> bool:
     return len(lines) == 2 and len(lines[0]) == 1 and lines[0][0].isdigit() and len(lines[1]) == 6
 
 
-FORMATS = (Format("gamp", (".gamp",), None, _chunks, _write, _looks_like_gamp),)
+FORMATS = (Format("gamp", (".gamp",), None, _chunks, _write, _looks_like_gamp, _write),)

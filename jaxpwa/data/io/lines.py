@@ -195,8 +195,8 @@ def _either(path: Path, rows: int | None, columns: list[str] | None) -> Iterator
 
 
 FORMATS = (
-    Format("kvars", (".kvars",), None, _kvars_chunks, _write_kvars, _looks_like_kvars),
-    Format("txt", (".txt",), None, _either, _write_txt, _looks_flat),
-    Format("mask", (".pf",), None, _mask_chunks, _write_mask),
-    Format("selection", (".sel",), None, _selection_chunks, _write_selection),
+    Format("kvars", (".kvars",), None, _kvars_chunks, _write_kvars, _looks_like_kvars, _write_kvars),
+    Format("txt", (".txt",), None, _either, _write_txt, _looks_flat, _write_txt),
+    Format("mask", (".pf",), None, _mask_chunks, _write_mask, None, _write_mask),
+    Format("selection", (".sel",), None, _selection_chunks, _write_selection, None, _write_selection),
 )

@@ -71,14 +71,14 @@ def _chunks(path: Path, rows: int | None, columns: list[str] | None, *, separato
         raise ValueError(msg) from None
 
 
-def _write(stream: BinaryIO, table: Any, *, separator: str) -> None:
+def _write(stream: BinaryIO, table: Any, *, separator: str, header: bool = True) -> None:
     """Write a delimited table with the shortest text that gives each float back."""
     columns = table_columns(table)
     wide = [name for name, values in columns.items() if values.ndim != 1]
     if wide:
         msg = f"text tables hold one number per event and column; {wide[0]!r} has shape {columns[wide[0]].shape}."
         raise ValueError(msg)
-    pd.DataFrame(columns).to_csv(stream, sep=separator, index=False, lineterminator="\n")
+    pd.DataFrame(columns).to_csv(stream, sep=separator, index=False, header=header, lineterminator="\n")
 
 
 def _looks_like(separator: bytes) -> Any:
@@ -89,9 +89,16 @@ def _looks_like(separator: bytes) -> Any:
     return recognises
 
 
-FORMATS = (
-    Format(
-        "tsv", (".tsv",), None, partial(_chunks, separator="\t"), partial(_write, separator="\t"), _looks_like(b"\t")
-    ),
-    Format("csv", (".csv",), None, partial(_chunks, separator=","), partial(_write, separator=","), _looks_like(b",")),
-)
+def _format(name: str, separator: str) -> Format:
+    return Format(
+        name,
+        (f".{name}",),
+        None,
+        partial(_chunks, separator=separator),
+        partial(_write, separator=separator),
+        _looks_like(separator.encode()),
+        partial(_write, separator=separator, header=False),
+    )
+
+
+FORMATS = (_format("tsv", "\t"), _format("csv", ","))

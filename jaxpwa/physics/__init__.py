@@ -1,0 +1,1 @@
+"""Physics as pure functions of arrays: no compilation, no state, no devices."""
