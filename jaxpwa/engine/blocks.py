@@ -213,10 +213,10 @@ def place(
     block = block_size(largest, mesh.devices.flat[0].platform)
     length = block * rung(max(1, -(-largest // block)))
 
-    wanted: list[tuple[np.ndarray, float | None]] = [(values, None) for values in columns]
-    wanted += [(np.asarray(e, np.float64)[used], None) for e in extras]
+    wanted: list[tuple[np.ndarray, float | None]] = [(_as_on_devices(values), None) for values in columns]
+    wanted += [(_as_on_devices(np.asarray(e, np.float64)[used]), None) for e in extras]
     if weighted:
-        wanted.append((data.weights[used], 0.0))
+        wanted.append((_as_on_devices(data.weights[used]), 0.0))
     parts = [(v[start:stop], pad) for v, pad in wanted for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
     if lend:
         shards = [part for part, _ in parts]
@@ -232,6 +232,11 @@ def place(
         assemble(list(np.diff(cuts).astype(np.int32)[:, None]), mesh),
     )
     return PlacedEvents(arrays, mesh, block, cuts)
+
+
+def _as_on_devices(values: np.ndarray) -> np.ndarray:
+    """Return values in the type that JAX gives them: narrower ones where 64-bit numbers are off."""
+    return values.astype(jax.dtypes.canonicalize_dtype(values.dtype), copy=False)
 
 
 def _fill_all(pieces: list[tuple], n_threads: int) -> None:

@@ -17,33 +17,24 @@ import jax.numpy as jnp
 
 from jaxpwa._checks import known
 from jaxpwa.engine.eventwise import TRACED_EVENTS, check_eventwise
+from jaxpwa.engine.identity import identity
 
 
 class ModelRef:
-    """A callable with a hash of its own, so that compiled code is kept per callable, hashable or not."""
+    """A callable that is compared by what it computes (see `jaxpwa.engine.identity`)."""
 
-    __slots__ = ("_hash", "function")
+    __slots__ = ("_hash", "_key", "function")
 
     def __init__(self, function: Callable[..., Any]):
         self.function = function
-        try:
-            self._hash = hash(function)
-        except TypeError:
-            self._hash = id(function)
+        self._key = identity(function)
+        self._hash = hash(self._key)
 
     def __hash__(self) -> int:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ModelRef) or self._hash != other._hash:
-            return False
-        if self.function is other.function:
-            return True
-        try:
-            hash(self.function)
-        except TypeError:
-            return False
-        return bool(self.function == other.function)
+        return isinstance(other, ModelRef) and self._hash == other._hash and self._key == other._key
 
     @property
     def name(self) -> str:

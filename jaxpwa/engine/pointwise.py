@@ -106,7 +106,7 @@ def compiled_simulation(spec: MapSpec) -> Callable[..., tuple[jax.Array, jax.Arr
         def body(i: jax.Array, state: tuple) -> tuple:
             kept, smallest, largest = state
             values = of_block(i)
-            index = first[0] + (i * block + row).astype(jnp.uint64)
+            index = first[0] + (i * block + row).astype(first.dtype)
             keep = event_uniform(key, index) * maximum < values
             kept = lax.dynamic_update_slice_in_dim(kept, keep, i * block, 0)
             # Padding repeats a real row (and a weight of 0 times it is no new extreme but 0): no mask is needed
@@ -156,8 +156,10 @@ def event_uniform(key: jax.Array, index: jax.Array) -> jax.Array:
     key
         Two uint32 words.
     index
-        Position of the event in the whole sample, uint64, any shape.
+        Position of the event in the whole sample, uint64 (uint32 where 64-bit numbers are off), any shape.
     """
+    if index.dtype == jnp.uint32:  # 64-bit numbers are off: 24 bits make a float32
+        return (threefry(key, jnp.zeros_like(index), index)[0] >> np.uint32(8)).astype(jnp.float32) * 2.0**-24
     high, low = threefry(key, (index >> 32).astype(jnp.uint32), index.astype(jnp.uint32))
     # 32 + 21 bits; halves are added as doubles, exact, since 64-bit integers are slow on some devices.
     return high.astype(jnp.float64) * 2.0**-32 + (low >> np.uint32(11)).astype(jnp.float64) * 2.0**-53
@@ -168,7 +170,7 @@ def compiled_rejection(mesh: Mesh) -> Callable[..., jax.Array]:
     """Return the compiled draw: ``(key, maximum, values, first index of each shard) -> kept (rows,)``."""
 
     def local(key: jax.Array, maximum: jax.Array, values: jax.Array, first: jax.Array) -> jax.Array:
-        index = first[0] + jnp.arange(len(values), dtype=jnp.uint64)
+        index = first[0] + jnp.arange(len(values), dtype=first.dtype)
         return event_uniform(key, index) * maximum < values
 
     return _sharded(mesh, local, 2, 2)
@@ -200,8 +202,8 @@ class Chunk:
 
     def _first(self) -> jax.Array:
         """Return the index of the first event of each shard."""
-        cuts = self.events.cuts[:-1]
-        return assemble([np.array([self.start + c], np.uint64) for c in cuts], self.events.mesh)
+        cuts, dtype = self.events.cuts[:-1], jax.dtypes.canonicalize_dtype(np.uint64)
+        return assemble([np.array([self.start + c], dtype) for c in cuts], self.events.mesh)
 
     def launch_values(self) -> jax.Array:
         """Start the computation of the values, ``(rows,)``, padded."""
