@@ -1,5 +1,7 @@
 """Compiled code is kept where a model computes the same, and made anew where it does not."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,16 @@ def test_constants_of_another_type_or_sign_make_another_model(constants):
     assert ModelRef(make(constants[0])) != ModelRef(make(constants[1]))
     assert ModelRef(make(constants[0])) == ModelRef(make(constants[0]))
     assert ModelRef(make(float("nan"))) == ModelRef(make(float("nan")))
+
+
+def test_partial_functions_are_known_by_function_and_arguments():
+    def model(p, d, *, k):
+        return p["a"] * k * d["x"]
+
+    assert value(partial(model, k=2.0)) == expected(2.0)
+    assert value(partial(model, k=3.0)) == expected(3.0)
+    assert ModelRef(partial(model, k=2.0)) == ModelRef(partial(model, k=2.0))
+    assert ModelRef(partial(model, k=2.0)) != ModelRef(partial(model, k=3.0))
 
 
 def test_arrays_count_as_changed_when_replaced():

@@ -1,13 +1,14 @@
 """When two callables compute the same, so that compiled code can be kept, and when it can't be.
 
-Code is compiled from what a function refers to at that moment. In a notebook such things change: a global number, a helper
-defined anew, an attribute of an object. And a lambda written in a loop is a new object each time though it computes the
-same. So a callable is known by its code and by what that refers to (defaults, closure, globals and attributes, and those
-of helper functions of the same package), not by its address. Arrays, dicts and lists count as changed when they are
-replaced, not when they are changed in place.
+Code is compiled from what a function refers to at that moment. In a notebook such things change: a global number, a
+helper defined anew, an attribute of an object. And a lambda written in a loop is a new object each time though it
+computes the same. So a callable is known by its code and by what that refers to (defaults, closure, globals and
+attributes, and those of helper functions of the same package), not by its address. Arrays, dicts and lists count as
+changed when they are replaced, not when they are changed in place.
 """
 
 from collections.abc import Hashable, Iterator
+from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -31,6 +32,9 @@ class _ById:
 
 def identity(thing: Any) -> Hashable:
     """Return what a callable is known by."""
+    if isinstance(thing, partial):
+        inside = (thing.args, tuple(sorted(thing.keywords.items())))
+        return "partial", identity(thing.func), _identity(inside, "", set())
     home = (getattr(thing, "__module__", None) or "").split(".")[0]
     return _identity(thing, home, set())
 
@@ -52,11 +56,7 @@ def _identity(thing: Any, home: str, seen: set[int]) -> Hashable:
     seen.add(id(thing))
     if isinstance(thing, FunctionType):
         return _of_function(thing, home, seen)
-    if (
-        type(thing).__call__ is not type.__call__
-        and callable(thing)
-        and isinstance(getattr(thing, "__dict__", None), dict)
-    ):
+    if callable(thing) and isinstance(getattr(thing, "__dict__", None), dict):
         attributes = ((name, _identity(value, home, seen)) for name, value in sorted(vars(thing).items()))
         return "object", _ById(thing), *attributes
     return _ById(thing)
