@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import datetime as dt
+import hashlib
 import multiprocessing
 import os
 import pickle
@@ -74,6 +75,14 @@ def test_a_changed_digit_is_seen_though_size_and_time_are_the_same(tmp_path, par
     os.utime(path)
     assert jp.read(path, cache=True)["x"].tolist() == [2]
     assert len(parses) == 2  # touched, not changed: the sum of the content says so
+
+
+def test_the_sum_of_a_long_file_is_that_of_the_sums_of_its_pieces(tmp_path, monkeypatch):
+    content = bytes(range(256)) * 10
+    (tmp_path / "f").write_bytes(content)
+    monkeypatch.setattr(readcache, "_PIECE", 1000)
+    sums = b"".join(hashlib.sha512(content[i : i + 1000]).digest() for i in (0, 1000, 2000))
+    assert readcache._hash(tmp_path / "f") == hashlib.sha512(sums).hexdigest()
 
 
 def test_a_source_younger_than_the_clock_is_summed(tmp_path, parses):
