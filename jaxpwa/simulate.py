@@ -295,7 +295,10 @@ def _given_maximum(maximum: Any) -> float | None:
     """Return the largest of the maxima given."""
     if maximum is None:
         return None
-    values = np.asarray(maximum, np.float64)
+    try:
+        values = np.asarray(maximum, np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
     if values.size == 0 or not np.all(np.isfinite(values)) or values.max() <= 0:
         msg = f"maximum must be positive and finite (one number or several), got {maximum!r}."
         raise ValueError(msg)

@@ -102,3 +102,10 @@ def test_edges_sort_events_as_numpy_counts_them(values, edges):
 def test_bad_bins_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("call", [jp.bin_by_range, jp.bin_with_fixed_widths])
+@pytest.mark.parametrize("count", [2.5, "3", True])
+def test_counts_must_be_whole_numbers(call, count):
+    with pytest.raises(TypeError, match="must be a whole number, got"):
+        call(Z, "z", count)

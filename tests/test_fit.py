@@ -383,6 +383,8 @@ def test_the_bare_minimizer_is_unfitted_and_has_limits_steps_fixes_and_derivativ
         ({3: 1.0}, {}, TypeError, "parameter names must be strings, got 3"),
         (TRUE_GAUSS, {"fixed": "B"}, ValueError, "fixed names unknown parameter B; start has: A1, A2, A3, A4"),
         (TRUE_GAUSS, {"minos": "B"}, ValueError, "minos names B, which the fit does not vary; free: A1, A2, A3, A4"),
+        (TRUE_GAUSS, {"strategy": 7}, ValueError, "strategy must be 0, 1, 2 or an iminuit MnStrategy, got 7"),
+        (TRUE_GAUSS, {"tolerance": 0}, ValueError, "tolerance must be positive, got 0"),
         ({"A1": 1.0}, {}, ValueError, "start does not fit the cost: parameter A2, A3, A4 is missing; given: A1"),
     ],
 )

@@ -128,6 +128,31 @@ def test_event_by_event_models_of_many_styles_pass(model):
     assert np.isfinite(cost({"a": 1.0}))
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("gauss", r"must be a function of \(params, data\), got 'gauss'"),
+        (dict, r"must be a function of \(params, data\), got the class dict"),
+        (lambda p: p["a"], r"but <lambda>\(p\) can't be called with these two"),
+        (lambda p, d, more: p["a"], r"but <lambda>\(p, d, more\) can't be called"),
+    ],
+)
+def test_what_is_no_function_of_parameters_and_data_is_refused(model, message):
+    with pytest.raises(TypeError, match=message):
+        jp.UnbinnedNLL(model, DATA)
+
+
+def test_swapped_arguments_are_recognised():
+    with pytest.raises(TypeError, match="got function. Intensity first, then data"):
+        jp.UnbinnedNLL(DATA, branches)
+
+
+@pytest.mark.parametrize("model", [lambda p, d: p.a * d["x"], lambda p, d: p["a"] * d.x])
+def test_attributes_in_place_of_brackets_are_explained(model):
+    with pytest.raises(AttributeError, match=r"read by name in brackets, p\['.'\] or d\['.'\], not as attributes"):
+        jp.UnbinnedNLL(model, DATA)
+
+
 def test_an_error_of_the_users_own_code_arrives_as_it_is():
     def broken(p, d):
         raise LookupError("the table of couplings is empty")  # noqa: EM101

@@ -189,7 +189,7 @@ def test_unusable_intensities_are_refused_and_named(x, message, maximum):
         jp.rejection_sample(1, line, {"a": 1.0}, {"x": np.array(x, float)}, maximum=maximum)
 
 
-@pytest.mark.parametrize("maximum", [0, -1, np.nan, [], [np.inf]])
+@pytest.mark.parametrize("maximum", [0, -1, np.nan, [], [np.inf], "big"])
 def test_impossible_maxima_are_refused(maximum):
     with pytest.raises(ValueError, match="maximum must be positive and finite"):
         jp.rejection_sample(1, line, {"a": 1.0}, {"x": [1.0]}, maximum=maximum)

@@ -38,6 +38,16 @@ def _bin_values(table: Any, by: Any) -> np.ndarray:
     return values
 
 
+def _check_count(what: str, value: Any) -> None:
+    """Refuse anything but a positive whole number."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        msg = f"{what} must be a whole number, got {value!r}."
+        raise TypeError(msg)
+    if value < 1:
+        msg = f"{what} must be at least 1, got {value}."
+        raise ValueError(msg)
+
+
 def _rows(table: Any, rows: np.ndarray) -> Any:
     """Take rows of a table, keeping its type."""
     if isinstance(table, Dataset):
@@ -120,9 +130,7 @@ def bin_by_range(
         ``sample_size``, or ``sample_size`` comes without a seed.
     """
     values = _bin_values(table, by)
-    if number_of_bins < 1:
-        msg = f"number_of_bins must be at least 1, got {number_of_bins}."
-        raise ValueError(msg)
+    _check_count("number_of_bins", number_of_bins)
     if len(values) == 0 and (lower_cut is None or upper_cut is None):
         msg = "a table without events has no range: give lower_cut and upper_cut."
         raise ValueError(msg)
@@ -176,9 +184,7 @@ def bin_with_fixed_widths(
         If ``fixed_size`` is not positive.
     """
     values = _bin_values(table, by)
-    if fixed_size < 1:
-        msg = f"fixed_size must be at least 1, got {fixed_size}."
-        raise ValueError(msg)
+    _check_count("fixed_size", fixed_size)
     order = np.argsort(values, kind="stable")
     keep = np.ones(len(values), bool)
     if lower_cut is not None:

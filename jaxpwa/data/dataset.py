@@ -52,11 +52,17 @@ def table_columns(table: Any) -> dict[str, np.ndarray]:
     else:
         msg = (
             "events must come as a dict of arrays, a DataFrame, a structured array or a Dataset, "
-            f"got {type(table).__name__}. A plain array has no column names: pass {{'x': array}}."
+            f"got {type(table).__name__}. " + _advice(table)
         )
         raise TypeError(msg)
     _check_columns(columns)
     return columns
+
+
+def _advice(table: Any) -> str:
+    if callable(table):
+        return "Intensity first, then data."
+    return "A plain array has no column names: pass {'x': array}."
 
 
 def _check_columns(columns: dict[str, np.ndarray]) -> None:

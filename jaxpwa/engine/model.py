@@ -5,6 +5,7 @@ whether the result is one real number per event, and whether each event's value 
 alone. The last is what lets events be cut into blocks, shards and padded at will.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +27,7 @@ class ModelRef:
     __slots__ = ("_hash", "_key", "function")
 
     def __init__(self, function: Callable[..., Any]):
+        _check_callable(function)
         self.function = function
         self._key = identity(function)
         self._hash = hash(self._key)
@@ -40,6 +42,22 @@ class ModelRef:
     def name(self) -> str:
         """What messages call it."""
         return getattr(self.function, "__name__", type(self.function).__name__)
+
+
+def _check_callable(function: Any) -> None:
+    """Refuse what can't be called with parameters and data."""
+    what = "an intensity must be a function of (params, data)"
+    if not callable(function) or isinstance(function, type):
+        msg = f"{what}, got {'the class ' + function.__name__ if isinstance(function, type) else repr(function)[:60]}."
+        raise TypeError(msg)
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        name = getattr(function, "__name__", type(function).__name__)
+        msg = f"{what}, but {name}{inspect.signature(function)} can't be called with these two."
+        raise TypeError(msg) from None
+    except ValueError:  # a builtin without a signature
+        return
 
 
 class _AllNamesNeeded(Exception):
@@ -60,6 +78,10 @@ class _Recorder(Mapping):
 
     def _whole(self, *_: Any) -> Any:
         raise _AllNamesNeeded
+
+    def __getattr__(self, name: str) -> Any:
+        msg = f"parameters and columns are read by name in brackets, p[{name!r}] or d[{name!r}], not as attributes."
+        raise AttributeError(msg)
 
     __iter__ = __len__ = __contains__ = get = keys = items = values = _whole  # type: ignore[assignment]
 

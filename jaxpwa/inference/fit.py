@@ -165,6 +165,12 @@ def fit(
     began = time.perf_counter()
     cost, table = _table(cost, start, fixed)
     minos_names = _minos_names(table, minos)
+    if not isinstance(strategy, MnStrategy) and strategy not in (0, 1, 2):
+        msg = f"strategy must be 0, 1, 2 or an iminuit MnStrategy, got {strategy!r}."
+        raise ValueError(msg)
+    if not 0 < tolerance < np.inf:
+        msg = f"tolerance must be positive, got {tolerance}."
+        raise ValueError(msg)
     with progress_bar("fit", None, "call", progress) as bar:
         objective = Objective(cost, lambda _: bar.update())
         _check_start(cost, objective, table)
