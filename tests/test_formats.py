@@ -91,6 +91,17 @@ def test_any_doubles_survive_any_format(tmp_path, values, suffix, rows):
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    hnp.arrays(np.float64, st.integers(1, 30)), st.sampled_from([".txt", ".txt.gz", ".npy", ".pgz"]), st.integers(1, 31)
+)
+def test_any_flat_numbers_survive(tmp_path, values, suffix, rows):
+    path = tmp_path / f"f{suffix}"
+    jp.write(path, values)
+    np.testing.assert_array_equal(jp.read(path), values)
+    np.testing.assert_array_equal(np.concatenate(list(jp.iter_chunks(path, rows))), values)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(hnp.arrays(np.bool_, st.integers(1, 40)), st.integers(1, 41))
 def test_any_mask_survives_as_mask_and_selection(tmp_path, mask, rows):
     jp.write(tmp_path / "m.pf", mask)

@@ -221,7 +221,9 @@ with warnings.catch_warnings(record=True) as caught:
     cost = jp.UnbinnedNLL(lambda p, d: p["a"] * jnp.exp(-p["a"] * d["x"]), {"x": x})
 print([str(w.message) for w in caught])
 assert abs(cost({"a": 2.0}) / -np.log(2 * np.exp(-2 * x)).sum() - 1) < 1e-5
-assert abs(jp.fit(cost, {"a": 1.0}, tolerance=10).values["a"] / (1 / x.mean()) - 1) < 1e-3
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", jp.ConvergenceWarning)  # seven digits may not do for MINUIT's tolerance
+    assert abs(jp.fit(cost, {"a": 1.0}, tolerance=10).values["a"] / (1 / x.mean()) - 1) < 1e-3
 mask, report = jp.rejection_sample(1, lambda p, d: p["a"] * d["x"], {"a": 1.0}, jp.Dataset({"x": x}, np.ones(len(x))))
 assert abs(mask.mean() - 0.5) < 0.02 and report.n_above == 0
 assert np.allclose(jp.evaluate(lambda p, d: p["a"] * d["x"], {"a": 1.0}, {"x": x}), x, rtol=1e-6)
