@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from jaxpwa._progress import progress_bar
-from jaxpwa.data.dataset import Dataset
+from jaxpwa.data.binning import take_rows
 from jaxpwa.data.io import iter_chunks, read, write_chunks
-from jaxpwa.data.particles import ParticleTable
 
 _ROWS = 1 << 16
 
@@ -62,12 +60,6 @@ def _joined(paths: Sequence[Path], how: str, n_events: int | None) -> np.ndarray
     return operation.reduce(masks)
 
 
-def _select(table: Any, keep: np.ndarray) -> Any:
-    if isinstance(table, (Dataset, ParticleTable)):
-        return table.select(keep)
-    return table.iloc[np.flatnonzero(keep)] if isinstance(table, pd.DataFrame) else table[keep]
-
-
 def _kept(source: Path, mask: np.ndarray | None, bar: Any, tally: list[int]) -> Iterator[Any]:
     """Yield what passes, piece by piece; the mask must be as long as the file."""
     start = 0
@@ -85,7 +77,7 @@ def _kept(source: Path, mask: np.ndarray | None, bar: Any, tally: list[int]) -> 
         start += n
         tally[0] += int(keep.sum())
         bar.update(n)
-        yield _select(table, keep)
+        yield take_rows(table, keep)
     tally[1] = start
     if mask is not None and start != len(mask):
         msg = f"the mask has {len(mask)} entries, but {source} has {start} events."

@@ -17,7 +17,7 @@ from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.blocks import gather
 from jaxpwa.engine.devices import Devices
 from jaxpwa.engine.model import ModelInfo, ModelRef, column_specs, inspect_model, pack_parameters
-from jaxpwa.engine.pointwise import Chunk, Values, all_values, chunks, value_range
+from jaxpwa.engine.pointwise import Chunk, Values, all_values, chunks, one_ahead, value_range
 
 
 def _prepare(
@@ -26,7 +26,7 @@ def _prepare(
     """Check the three arguments against each other, before any work."""
     dataset = as_dataset(data, "data")
     model = ModelRef(intensity)
-    specs = column_specs(dataset.columns, dataset.dtype)
+    specs = column_specs(dataset)
     info = inspect_model(model, specs, complex_allowed=complex_allowed)
     names = info.parameters
     if names is None:
@@ -192,20 +192,10 @@ def _sample_below_largest(running: Iterator[Chunk], words: np.ndarray, tally: _T
 
 def _sample_below(ceiling: float, running: Iterator[Chunk], words: np.ndarray, tally: _Tally, bar: Any) -> None:
     """Draw against a maximum known beforehand, in one pass, one chunk always ahead."""
-    waiting: list[tuple[Chunk, jax.Array, jax.Array]] = []
-
-    def store() -> None:
-        chunk, kept, raw = waiting.pop(0)
-        tally.look(raw, lambda: gather(chunk.launch_values(), chunk.events.cuts), chunk.start, ceiling)
+    for chunk, kept, raw in one_ahead((chunk, *chunk.launch_simulation(words, ceiling)) for chunk in running):
+        tally.look(raw, lambda c=chunk: gather(c.launch_values(), c.events.cuts), chunk.start, ceiling)
         gather(kept, chunk.events.cuts, tally.mask[chunk.rows])
         bar.update(chunk.events.n_events)
-
-    for chunk in running:
-        waiting.append((chunk, *chunk.launch_simulation(words, ceiling)))
-        if len(waiting) > 1:
-            store()
-    while waiting:
-        store()
     tally.ceiling()
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from jaxpwa._checks import check_length, first_bad
 from jaxpwa.data.dataset import Dataset, table_columns
+from jaxpwa.data.particles import ParticleTable
 
 
 def _bin_values(table: Any, by: Any) -> np.ndarray:
@@ -48,9 +49,9 @@ def _check_count(what: str, value: Any) -> None:
         raise ValueError(msg)
 
 
-def _rows(table: Any, rows: np.ndarray) -> Any:
-    """Take rows of a table, keeping its type."""
-    if isinstance(table, Dataset):
+def take_rows(table: Any, rows: np.ndarray) -> Any:
+    """Take rows of a table, by mask or indices, keeping its type."""
+    if isinstance(table, (Dataset, ParticleTable)):
         return table.select(rows)
     if isinstance(table, pd.DataFrame):
         return table.iloc[rows]
@@ -90,7 +91,7 @@ def bin_by_edges(table: Any, by: Any, edges: Any) -> list:
     index[values == edges[-1]] = n_bins - 1
     order = np.argsort(index, kind="stable")
     starts = np.searchsorted(index[order], np.arange(n_bins + 1))
-    return [_rows(table, order[starts[i] : starts[i + 1]]) for i in range(n_bins)]
+    return [take_rows(table, order[starts[i] : starts[i + 1]]) for i in range(n_bins)]
 
 
 def bin_by_range(
@@ -155,7 +156,7 @@ def bin_by_range(
         if sample_size > n_events:
             msg = f"bin {i} has {n_events} events, fewer than sample_size={sample_size}."
             raise ValueError(msg)
-        sampled.append(_rows(table_i, np.sort(rng.choice(n_events, sample_size, replace=False))))
+        sampled.append(take_rows(table_i, np.sort(rng.choice(n_events, sample_size, replace=False))))
     return sampled
 
 
@@ -195,4 +196,4 @@ def bin_with_fixed_widths(
     full, remainder = divmod(len(order), fixed_size)
     sizes = [remainder // 2, *[fixed_size] * full, remainder - remainder // 2]
     cuts = np.cumsum([0, *(n for n in sizes if n)])
-    return [_rows(table, np.sort(order[cuts[i] : cuts[i + 1]])) for i in range(len(cuts) - 1)]
+    return [take_rows(table, np.sort(order[cuts[i] : cuts[i + 1]])) for i in range(len(cuts) - 1)]

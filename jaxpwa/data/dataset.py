@@ -116,6 +116,18 @@ def _as_weights(weights: Any, columns: dict[str, np.ndarray], n_events: int) -> 
     return array
 
 
+def as_rows(rows: Any, n_events: int) -> Any:
+    """Turn a mask (paired by position), indices or a slice into what indexes an array of ``n_events`` rows."""
+    if isinstance(rows, slice):
+        return rows
+    rows = np.asarray(rows)
+    if rows.dtype == bool:
+        check_length("mask", len(rows), "event", n_events)
+    elif rows.size == 0:
+        rows = rows.astype(np.intp)
+    return rows
+
+
 class Dataset(eqx.Module):
     """Events as named columns, with one weight per event.
 
@@ -226,12 +238,7 @@ class Dataset(eqx.Module):
         ValueError
             If a mask has another length than the data.
         """
-        if not isinstance(rows, slice):
-            rows = np.asarray(rows)
-            if rows.dtype == bool:
-                check_length("mask", len(rows), "event", self.n_events)
-            elif rows.size == 0:
-                rows = rows.astype(np.intp)
+        rows = as_rows(rows, self.n_events)
         columns = {name: values[rows] for name, values in self.columns.items()}
         weights = None if self._weights is None else self._weights[rows]
         return Dataset(columns, weights, dtype=self.dtype)

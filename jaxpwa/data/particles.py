@@ -8,7 +8,7 @@ import numpy as np
 import equinox as eqx
 
 from jaxpwa._checks import check_length, known
-from jaxpwa.data.dataset import table_columns
+from jaxpwa.data.dataset import as_rows, table_columns
 
 COMPONENTS = ("E", "px", "py", "pz")
 
@@ -138,12 +138,7 @@ class ParticleTable(eqx.Module):
         ValueError
             If a mask has another length than the table.
         """
-        if not isinstance(rows, slice):
-            rows = np.asarray(rows)
-            if rows.dtype == bool:
-                check_length("mask", len(rows), "event", len(self))
-            elif rows.size == 0:
-                rows = rows.astype(np.intp)
+        rows = as_rows(rows, len(self))
         return ParticleTable((i, c, p4[rows]) for i, c, p4 in self)
 
     def to_columns(self) -> dict[str, np.ndarray]:

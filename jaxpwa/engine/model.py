@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxpwa._checks import known
+from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.eventwise import TRACED_EVENTS, check_eventwise
 from jaxpwa.engine.identity import identity
 
@@ -269,12 +270,12 @@ def _check_result(what: str, result: Any, complex_allowed: bool) -> None:
         raise TypeError(msg)
 
 
-def column_specs(columns: Mapping[str, np.ndarray], dtype: str) -> ColumnSpecs:
+def column_specs(data: Dataset) -> ColumnSpecs:
     """Describe host columns as a model will see them; text columns are left out."""
-    wide = "complex64" if dtype == "float32" else "complex128"
+    wide = "complex64" if data.dtype == "float32" else "complex128"
     return tuple(
-        (name, values.shape[1:], wide if values.dtype.kind == "c" else dtype)
-        for name, values in columns.items()
+        (name, values.shape[1:], wide if values.dtype.kind == "c" else data.dtype)
+        for name, values in data.columns.items()
         if values.dtype.kind in "fiubcO"
     )
 

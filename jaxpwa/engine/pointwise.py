@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.blocks import Arrays, PlacedEvents, block_size, gather, place, rows_to_alignment, rung_below
 from jaxpwa.engine.devices import EVENTS, Devices, assemble, compiler_options, select_devices, shards_of
 from jaxpwa.engine.model import ModelInfo, ModelRef
+
+T = TypeVar("T")
 
 # Events per device and chunk: enough to hide the cost of a call, few enough to bound memory.
 _CHUNK = 1 << 20
@@ -284,20 +286,22 @@ def chunks(
     """
     chosen = select_devices(data.n_events, devices)
     single, dtype = data.dtype == "float32", str(info.dtype)
-    for start, stop, lend in _ranges(data, info.columns, weighted, len(chosen)):
+    for start, stop, lend in _ranges(data, info.columns, weighted, chosen):
         use = chosen if lend or stop - start > _SMALL else chosen[:1]
         events = place(data, info.columns, rows=slice(start, stop), weighted=weighted, devices=use, lend=lend)
         spec = MapSpec(model, parameters, info.columns, dtype, single, events.mesh, events.block)
         yield Chunk(start, events, spec, theta)
 
 
-def _ranges(data: Dataset, names: tuple[str, ...], weighted: bool, n_devices: int) -> Iterator[tuple[int, int, bool]]:
+def _ranges(
+    data: Dataset, names: tuple[str, ...], weighted: bool, devices: tuple[Any, ...]
+) -> Iterator[tuple[int, int, bool]]:
     """Yield rows from, to, and whether the devices can read them where they are.
 
     Large samples are cut at aligned rows into whole rungs, which the devices read in place; what is left at both
     ends is copied.
     """
-    start, n_events = 0, data.n_events
+    start, n_events, n_devices = 0, data.n_events, len(devices)
     if n_events > _SMALL * n_devices:
         columns = [data.numbers(name) for name in names] + ([data.weights] if weighted and data.is_weighted else [])
         gap = rows_to_alignment(columns)
@@ -305,7 +309,7 @@ def _ranges(data: Dataset, names: tuple[str, ...], weighted: bool, n_devices: in
             if gap:
                 yield 0, gap, False
                 start = gap
-            while (shard := _lendable(n_events - start, n_devices)) >= _SMALL:
+            while (shard := _lendable((n_events - start) // n_devices, devices[0].platform)) >= _SMALL:
                 yield start, start + shard * n_devices, True
                 start += shard * n_devices
     while start < n_events:
@@ -314,28 +318,27 @@ def _ranges(data: Dataset, names: tuple[str, ...], weighted: bool, n_devices: in
         start = stop
 
 
-def _lendable(n_events: int, n_devices: int) -> int:
-    """Return the largest number of rows per device that is a whole rung."""
-    shard = min(_CHUNK, n_events // n_devices)
-    platform = jax.devices()[0].platform
+def _lendable(shard: int, platform: str) -> int:
+    """Return the largest number of rows of a shard that is a whole rung."""
+    shard = min(_CHUNK, shard)
     block = block_size(shard, platform)
     return rung_below(shard // block) * block
+
+
+def one_ahead(started: Iterator[T]) -> Iterator[T]:
+    """Yield each piece of work only when the next one has been started, so that devices do not wait for the host."""
+    last: list[T] = []
+    for work in started:
+        yield from last
+        last = [work]
+    yield from last
 
 
 def all_values(running: Iterator[Chunk], n_events: int, dtype: Any, on_chunk: Callable[[int], Any]) -> np.ndarray:
     """Compute all chunks, one always ahead, and return their values on the host, ``(events,)``."""
     out = np.empty(n_events, dtype)
-    waiting: list[tuple[slice, np.ndarray, jax.Array]] = []
-
-    def store() -> None:
-        rows, cuts, values = waiting.pop(0)
+    started = ((chunk.rows, chunk.events.cuts, chunk.launch_values()) for chunk in running)
+    for rows, cuts, values in one_ahead(started):
         gather(values, cuts, out[rows])
         on_chunk(rows.stop - rows.start)
-
-    for chunk in running:
-        waiting.append((chunk.rows, chunk.events.cuts, chunk.launch_values()))
-        if len(waiting) > 1:
-            store()
-    while waiting:
-        store()
     return out

@@ -87,7 +87,7 @@ class EventTerm:
     ) -> "EventTerm":
         """Check the model against the data, place the columns that it reads, and describe the sum."""
         model = ModelRef(intensity)
-        info = inspect_model(model, column_specs(data.columns, data.dtype), parameters)
+        info = inspect_model(model, column_specs(data), parameters)
         events = place(data, info.columns, what=what, extras=extras, devices=devices)
         if not events.n_events:
             why = "all weights are 0" if data.n_events else "there are none"
@@ -108,7 +108,7 @@ class EventTerm:
         """Find this term's parameters among ``names``."""
         spec = self.total.spec
         if self.is_open:
-            inspect_model(spec.model, column_specs(self.data.columns, self.data.dtype), names)
+            inspect_model(spec.model, column_specs(self.data), names)
             spec = replace(spec, parameters=names)
         index = np.array([names.index(n) for n in spec.parameters], np.intp)
         return replace(self, total=replace(self.total, spec=spec), index=index, is_open=False)
@@ -154,7 +154,7 @@ class EventTerm:
     def intensities(self, theta: np.ndarray) -> np.ndarray:
         """Return the intensity of every event, ``(events,)``, those of weight 0 included."""
         spec, data = self.total.spec, self.data
-        info = inspect_model(spec.model, column_specs(data.columns, data.dtype), spec.parameters)
+        info = inspect_model(spec.model, column_specs(data), spec.parameters)
         devices = tuple(spec.mesh.devices.flat)
         parts = chunks(spec.model, info, spec.parameters, theta[self.index], data, devices=devices)
         return all_values(parts, data.n_events, info.dtype, lambda n: None)

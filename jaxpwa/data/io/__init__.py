@@ -66,10 +66,11 @@ def _format_of(path: Path) -> Format:
     suffix, _ = data_suffix(path)
     named = _by_suffix(suffix)
     for form in FORMATS:
-        if form.magic is not None and form is not pgz.FORMATS[0] and raw.startswith(form.magic):
+        # A mark that only tells of compression is anyone's.
+        if form.magic is not None and not compression_of(form.magic) and raw.startswith(form.magic):
             return form
     if named is not None and named.magic is not None:
-        if raw.startswith(named.magic) and compression_of(raw) in (None, ".gz"):
+        if raw.startswith(named.magic):
             return named
         msg = f"{path} is no {named.name} file: it does not start with {named.magic!r}."
         raise ValueError(msg)
@@ -240,7 +241,7 @@ def write_chunks(path: str | os.PathLike, tables: Iterable[Any]) -> None:
     path = Path(path)
     suffix, compression = data_suffix(path)
     form = _by_suffix(suffix)
-    if form is None or form.write is None:
+    if form is None:
         msg = f"can't tell the format of {path.name!r} from its suffix {suffix!r}; known suffixes: {_suffixes()}."
         raise ValueError(msg)
     if compression and form.magic is not None:

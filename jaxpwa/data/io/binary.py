@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import pandas as pd
 
-from jaxpwa.data.dataset import Dataset, table_columns
-from jaxpwa.data.io.format import Format, check_columns, no_columns, parsing, slices
+from jaxpwa.data.dataset import table_columns
+from jaxpwa.data.io.format import Format, as_table, check_columns, no_columns, parsing, slices
 
 
 def _refuse_pickle(path: Path, error: Exception) -> Exception:
@@ -40,14 +39,12 @@ def _npy_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iter
         return
     check_columns(path, names, columns)
     for part in slices(len(array), rows):
-        yield _frame({name: array[name][part] for name in (columns or names)})
+        yield _copied({name: array[name][part] for name in (columns or names)})
 
 
-def _frame(columns: dict[str, np.ndarray]) -> Any:
-    """Return a DataFrame, or a Dataset where columns are wide."""
-    if any(values.ndim > 1 for values in columns.values()):
-        return Dataset({name: np.array(values) for name, values in columns.items()})
-    return pd.DataFrame({name: np.array(values) for name, values in columns.items()})
+def _copied(columns: dict[str, np.ndarray]) -> Any:
+    """Return a table of its own memory."""
+    return as_table({name: np.array(values) for name, values in columns.items()})
 
 
 def _npz_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[Any]:
@@ -66,7 +63,7 @@ def _npz_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iter
     table = table_columns(arrays)
     n_events = len(next(iter(table.values())))
     for part in slices(n_events, rows):
-        yield _frame({name: values[part] for name, values in table.items()})
+        yield _copied({name: values[part] for name, values in table.items()})
 
 
 def _numbers(table: Any) -> dict[str, np.ndarray]:

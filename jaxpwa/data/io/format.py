@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+import pandas as pd
+
 from jaxpwa._checks import known
+from jaxpwa.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Format:
     suffixes: tuple[str, ...]
     magic: bytes | None
     chunks: Callable[..., Iterator[Any]]
-    write: Callable[[BinaryIO, Any], None] | None
+    write: Callable[[BinaryIO, Any], None]
     recognises: Callable[[bytes], bool] | None = None
     append: Callable[[BinaryIO, Any], None] | None = None
     options: tuple[str, ...] = ()
@@ -79,6 +83,16 @@ def no_columns(path: Path, columns: Any, holds: str) -> None:
     if columns is not None:
         msg = f"{path} holds {holds}, which has no columns to choose from."
         raise ValueError(msg)
+
+
+def is_flat(table: Any) -> bool:
+    """Tell whether a table is plain values, without column names."""
+    return isinstance(table, (list, np.ndarray, pd.Series)) and getattr(table, "dtype", np.dtype(float)).names is None
+
+
+def as_table(columns: dict[str, np.ndarray]) -> pd.DataFrame | Dataset:
+    """Return a DataFrame, or a Dataset where columns have several numbers per event."""
+    return Dataset(columns) if any(values.ndim > 1 for values in columns.values()) else pd.DataFrame(columns)
 
 
 def slices(n_events: int, rows: int | None) -> Iterator[slice]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from jaxpwa._checks import known
 from jaxpwa.data.dataset import table_columns
-from jaxpwa.data.io.format import Format, check_columns, no_columns
+from jaxpwa.data.io.format import Format, check_columns, is_flat, no_columns
 from jaxpwa.data.io.source import open_text, open_to_read
 
 _LINES_AT_ONCE = 1 << 16
@@ -133,7 +133,7 @@ def _write_lines(stream: BinaryIO, lines: Iterator[str] | list[str]) -> None:
 
 def _write_txt(stream: BinaryIO, table: Any) -> None:
     """Write flat numbers, or a table as kvars."""
-    if isinstance(table, (list, np.ndarray, pd.Series)) and getattr(table, "dtype", np.dtype(float)).names is None:
+    if is_flat(table):
         array = _flat_array(table, "flat txt").astype(np.float64)
         _write_lines(stream, [repr(v) for v in array.tolist()])
     else:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from jaxpwa._checks import known
 from jaxpwa.data.dataset import table_columns
-from jaxpwa.data.io.format import Format, check_columns, no_columns, parsing, slices
+from jaxpwa.data.io.format import Format, check_columns, is_flat, no_columns, parsing, slices
 from jaxpwa.data.io.text import EXACT
 from jaxpwa.data.particles import ParticleTable
 
@@ -100,7 +100,7 @@ def _write(stream: BinaryIO, table: Any) -> None:
         for number, (identity, charge, p4) in enumerate(table):
             frame = pd.DataFrame(p4, columns=["e", "x", "y", "z"]).assign(charge=charge)
             members[f"{number}_{identity}.csv"] = frame.to_csv(index=False).encode()
-    elif isinstance(table, (np.ndarray, pd.Series, list)) and getattr(table, "dtype", np.dtype(float)).names is None:
+    elif is_flat(table):
         kind = "flat"
         values = np.asarray(table, np.float64)
         members["data.txt"] = "".join(f"{v!r}\n" for v in values.tolist()).encode()

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import pandas as pd
 
 from jaxpwa._checks import JaxpwaWarning, known
 from jaxpwa.data.dataset import Dataset, table_columns
 from jaxpwa.data.io.extras import needs
-from jaxpwa.data.io.format import Format, check_columns, parsing, slices
+from jaxpwa.data.io.format import Format, as_table, check_columns, parsing, slices
 
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 _AMPTOOLS = tuple(f"{c}_{who}" for who in ("FinalState", "Beam") for c in ("E", "Px", "Py", "Pz"))
@@ -78,14 +77,10 @@ def _chunks(
                 noticed = True
                 msg = f"{path}: left out {known(jagged)}, with a varying number of values per event."
                 warnings.warn(msg, JaxpwaWarning, stacklevel=4)
-            yield _as_table(path, {n: v for n, v in table.items() if n not in jagged})
-
-
-def _as_table(path: Path, columns: dict[str, np.ndarray]) -> Any:
-    if not columns:
-        msg = f"{path}: no branch has a fixed number of values per event."
-        raise ValueError(msg)
-    return Dataset(columns) if any(v.ndim > 1 for v in columns.values()) else pd.DataFrame(columns)
+            if len(jagged) == len(table):
+                msg = f"{path}: no branch has a fixed number of values per event."
+                raise ValueError(msg)
+            yield as_table({n: v for n, v in table.items() if n not in jagged})
 
 
 def _amptools(path: Path, branches: Any, n_events: int, rows: int | None, polarized: bool) -> Iterator[Dataset]:

@@ -33,6 +33,21 @@ def compression_of(head: bytes) -> str | None:
 
 
 @contextmanager
+def _naming_damage(path: Path, compression: str | None) -> Iterator[None]:
+    """Name the file where its text is no UTF-8 or its compression is damaged."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        msg = f"{path} is no text in UTF-8: {error}."
+        raise ValueError(msg) from None
+    except BROKEN as error:
+        if compression is None:
+            raise
+        msg = f"{path}: damaged compressed data: {error}."
+        raise ValueError(msg) from None
+
+
+@contextmanager
 def open_to_read(path: Path) -> Iterator[BinaryIO]:
     """Open a file and decompress it on the way, whatever its name says.
 
@@ -44,15 +59,8 @@ def open_to_read(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as file:
         compression = compression_of(file.read(8))
     opener = _COMPRESSIONS[compression][1] if compression else open
-    with opener(path, "rb") as stream:
-        if compression is None:
-            yield stream
-            return
-        try:
-            yield stream
-        except BROKEN as error:
-            msg = f"{path}: damaged compressed data: {error}."
-            raise ValueError(msg) from None
+    with opener(path, "rb") as stream, _naming_damage(path, compression):
+        yield stream
 
 
 @contextmanager
@@ -66,16 +74,8 @@ def for_pandas(path: Path) -> Iterator[dict[str, Any]]:
     """
     with path.open("rb") as file:
         suffix = compression_of(file.read(8))
-    try:
+    with _naming_damage(path, suffix):
         yield {"filepath_or_buffer": path, "compression": {".bz2": "bz2", ".gz": "gzip", ".xz": "xz"}.get(suffix or "")}
-    except UnicodeDecodeError as error:
-        msg = f"{path} is no text in UTF-8: {error}."
-        raise ValueError(msg) from None
-    except BROKEN as error:
-        if suffix is None:
-            raise
-        msg = f"{path}: damaged compressed data: {error}."
-        raise ValueError(msg) from None
 
 
 @contextmanager
@@ -91,9 +91,6 @@ def open_text(path: Path, newline: str | None = None) -> Iterator[TextIO]:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)
         try:
             yield text
-        except UnicodeDecodeError as error:
-            msg = f"{path} is no text in UTF-8: {error}."
-            raise ValueError(msg) from None
         finally:
             # The stream is closed by its own owner.
             text.detach()
