@@ -6,6 +6,7 @@ files                  `read`, `iter_chunks`, `write`, `cache`
 model                  any function ``intensity(params, data) -> (events,)`` written with `jax.numpy`
 values, simulation     `evaluate`, `rejection_sample`
 costs                  `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
+costs of other code    `IntensitySource`, `SuppliedTerm`: intensities that JAX can't trace
 fit                    `fit`, `minimizer`, `Parameter`, `FitResult`, `load_result`
 =====================  ===================================================================================
 """
@@ -42,6 +43,8 @@ from jaxpwa.inference.parameters import Parameter as Parameter  # noqa: E402
 from jaxpwa.inference.result import FitError as FitError  # noqa: E402
 from jaxpwa.inference.result import FitResult as FitResult  # noqa: E402
 from jaxpwa.inference.result import load_result as load_result  # noqa: E402
+from jaxpwa.inference.supplied import IntensitySource as IntensitySource  # noqa: E402
+from jaxpwa.inference.supplied import SuppliedTerm as SuppliedTerm  # noqa: E402
 from jaxpwa.simulate import SimulationReport as SimulationReport  # noqa: E402
 from jaxpwa.simulate import evaluate as evaluate  # noqa: E402
 from jaxpwa.simulate import rejection_sample as rejection_sample  # noqa: E402

@@ -80,6 +80,38 @@ def test_every_foreign_library_has_one_home(library, homes):
     assert users <= homes
 
 
+COMPAT = ROOT / "compat" / "jaxpwa_compat"
+INTERNAL = re.compile(r"jaxpwa\.(?!cli$|physics\.|physics$|cache$)[a-z_]")
+
+
+def test_compat_imports_only_what_jaxpwa_makes_public():
+    for path in COMPAT.rglob("*.py"):
+        for name in imports(path):
+            assert not INTERNAL.match(name), f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("library", "homes"),
+    [
+        ("torch", {"tensors.py", "workers.py"}),
+        ("numexpr", set()),
+        ("emcee", {"sampling.py"}),
+        ("matplotlib", {"lego.py"}),
+        ("cloudpickle", {"processes.py", "workers.py"}),
+        ("multiprocessing", {"processes.py", "workers.py", "likelihoods.py", "simulate.py"}),
+        ("iminuit", {"fitting.py"}),
+        ("pickle", set()),
+    ],
+)
+def test_every_foreign_library_has_one_home_in_compat(library, homes):
+    users = {
+        str(path.relative_to(COMPAT))
+        for path in COMPAT.rglob("*.py")
+        if any(name.split(".")[0] == library for name in imports(path))
+    }
+    assert users <= homes
+
+
 def test_device_placement_has_one_home():
     users = {
         str(p.relative_to(PACKAGE)) for p in PACKAGE.rglob("*.py") if re.search(r"device_put|Mesh\(", p.read_text())
@@ -123,7 +155,10 @@ def test_everything_public_has_a_docstring_with_its_parameters():
                 assert inspect.getdoc(member), f"{name}.{attribute}"
 
 
-@pytest.mark.parametrize("name", ["jaxpwa", *MODULES])
+COMPAT_MODULES = [m.name for m in pkgutil.walk_packages([str(COMPAT)], "jaxpwa_compat.")]
+
+
+@pytest.mark.parametrize("name", ["jaxpwa", *MODULES, "jaxpwa_compat", *COMPAT_MODULES])
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(name)
     assert module.__doc__, name

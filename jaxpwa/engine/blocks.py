@@ -26,7 +26,7 @@ Built-in containers only: JAX unpacks them in C++ at every call."""
 
 # 4096 doubles per column fit the L2 cache with room for tens of intermediates. Half of it is three times
 # slower: XLA then emits the loop's body as one kernel that it does not vectorise.
-_CPU_BLOCK = 4096
+CPU_BLOCK = 4096
 _GPU_BLOCK = 1 << 20
 _ALIGNMENT = 64
 _WORTH_THREADS = 1 << 18
@@ -35,8 +35,8 @@ _WORTH_THREADS = 1 << 18
 def block_size(n_shard: int, platform: str) -> int:
     """Return the rows per block: fixed on CPUs, growing in powers of four with the shard on GPUs."""
     if platform == "cpu":
-        return _CPU_BLOCK
-    size = _CPU_BLOCK
+        return CPU_BLOCK
+    size = CPU_BLOCK
     while size < min(n_shard, _GPU_BLOCK):
         size *= 4
     return size

@@ -12,9 +12,10 @@ from jaxpwa._checks import JaxpwaWarning, known
 from jaxpwa._settings import warn_if_32_bit
 from jaxpwa._types import Params
 from jaxpwa.engine.model import pack_parameters
+from jaxpwa.inference.supplied import SuppliedTerm
 from jaxpwa.inference.terms import EventTerm, GaussianTerm
 
-Term = EventTerm | GaussianTerm
+Term = EventTerm | GaussianTerm | SuppliedTerm
 
 
 class Cost:
@@ -23,6 +24,17 @@ class Cost:
     Made by `jaxpwa.UnbinnedNLL` and its siblings. Costs add: ``total = cost_a + cost_b`` shares parameters
     of equal names. A cost times a number is a cost. Negative log-likelihoods have ``errordef`` 0.5, chi-squared
     has 1; in a sum of both, chi-squared enters as ``chi2 / 2``, which is its negative log-likelihood.
+
+    Parameters
+    ----------
+    terms
+        The sums that it is made of, such as `jaxpwa.SuppliedTerm`; the classes above make their own.
+    errordef
+        0.5 or 1.
+    ndata
+        Events of data that count.
+    label
+        What messages call it.
 
     Attributes
     ----------
@@ -55,6 +67,24 @@ class Cost:
         that are given, in that order.
         """
         return None if self._open else self._known
+
+    @property
+    def derivatives(self) -> int:
+        """How many exact derivatives there are: 2, or fewer with intensities from outside of JAX."""
+        return min((term.derivatives for term in self._terms), default=2)
+
+    def _why_no_gradient(self) -> str:
+        """Say why intensities from outside came without a gradient."""
+        return next((t.why_no_gradient for t in self._terms if isinstance(t, SuppliedTerm) and t.why_no_gradient), "")
+
+    def _need(self, order: int, what: str) -> None:
+        """Refuse derivatives that there are not."""
+        if self.derivatives < order:
+            msg = (
+                f"{self._label} has no exact {what}: its intensities are computed outside of JAX. jaxpwa.fit lets "
+                "MINUIT take differences; jaxpwa_compat.to_jax ports PyPWA-style classes."
+            )
+            raise TypeError(msg)
 
     def bind(self, names: Sequence[str]) -> "Cost":
         """Return the same cost with its parameters in this order.
@@ -145,14 +175,16 @@ class Cost:
         return cost._checked(theta, cost._compute(theta, 0), 3)[0]
 
     def value_and_grad(self, params: Params) -> tuple[float, dict[str, float]]:
-        """Compute the cost and its exact gradient, by name; errors as in a call."""
+        """Compute the cost and its exact gradient, by name; errors as in a call, TypeError where there is none."""
+        self._need(1, "gradient")
         cost, theta = self._at(params)
         value, gradient = cost._checked(theta, cost._compute(theta, 1), 3)
         by_name = dict(zip(cost._known, gradient.tolist(), strict=True))
         return value, {name: by_name[name] for name in params}
 
     def hessian(self, params: Params) -> np.ndarray:
-        """Compute the exact second derivatives, ``(n, n)``, in the order of ``params``."""
+        """Compute the exact second derivatives, ``(n, n)``, in the order of ``params``; errors as for the gradient."""
+        self._need(2, "second derivatives")
         cost, theta = self._at(params)
         matrix = cost._checked(theta, cost._compute(theta, 2), 3)[2]
         order = [cost._known.index(n) for n in params]
@@ -173,7 +205,10 @@ class Cost:
         ------
         ValueError
             If the names of the parameters are not known: `bind` them first.
+        TypeError
+            If intensities are computed outside of JAX.
         """
+        self._need(2, "second derivatives")
         if self._open:
             msg = "the intensity takes its parameters as a whole: name them first, cost.bind(names).as_function()."
             raise ValueError(msg)

@@ -14,6 +14,7 @@ from jaxpwa._checks import ConvergenceWarning, known
 from jaxpwa._progress import progress_bar
 from jaxpwa.inference.basin import Verdict, descend, judge, limits_pushed
 from jaxpwa.inference.cost import Cost
+from jaxpwa.inference.differences import search_by_differences
 from jaxpwa.inference.objective import Objective
 from jaxpwa.inference.parameters import ParameterTable
 from jaxpwa.inference.result import FitError, FitResult, versions
@@ -46,13 +47,14 @@ def _typed(function: Any) -> Any:
 def _new_minuit(objective: Objective, table: ParameterTable, x: np.ndarray, errordef: float) -> iminuit.Minuit:
     """Make the Minuit object with limits, steps and exact derivatives."""
     # iminuit's protocols ask for functions that take any sequence; it passes arrays.
-    derivatives = (objective.gradient, objective.hessian, objective.curvature)
-    value, gradient, hessian, curvature = (_typed(f) for f in (objective.value, *derivatives))
+    derivatives = {"grad": objective.gradient, "hessian": objective.hessian, "g2": objective.curvature}
+    kept = list(derivatives)[: (0, 1, 3)[objective.derivatives]]
+    value, exact = _typed(objective.value), {name: _typed(derivatives[name]) for name in kept}
     with warnings.catch_warnings():
         # iminuit 2.33 says that g2 has no effect beside a Hessian, and calls it all the same where the Hessian is
         # not positive definite: without one, that ends in "'NoneType' object is not callable".
         warnings.filterwarnings("ignore", "hessian overrides g2", IMinuitWarning)
-        minuit = iminuit.Minuit(value, x, name=table.names, grad=gradient, hessian=hessian, g2=curvature)
+        minuit = iminuit.Minuit(value, x, name=table.names, **exact)
     minuit.errordef = errordef
     for i, name in enumerate(table.names):
         if np.isfinite(table.lower[i]) or np.isfinite(table.upper[i]):
@@ -83,9 +85,16 @@ def minimizer(cost: Cost, start: Mapping[str, Any] | FitResult, *, fixed: str | 
     ------
     TypeError, ValueError
         As `fit`.
+
+    Warns
+    -----
+    JaxpwaWarning
+        If a gradient that came from outside of JAX is not that of the cost; MINUIT then takes differences.
     """
     cost, table = _table(cost, start, fixed)
-    return _new_minuit(Objective(cost), table, table.values, cost.errordef)
+    objective = Objective(cost)
+    objective.check_gradient(table.values, table.free)
+    return _new_minuit(objective, table, table.values, cost.errordef)
 
 
 def fit(
@@ -174,6 +183,7 @@ def fit(
     with progress_bar("fit", None, "call", progress) as bar:
         objective = Objective(cost, lambda _: bar.update())
         _check_start(cost, objective, table)
+        objective.check_gradient(table.values, table.free)
         settings = {"strategy": strategy, "tol": tolerance, "precision": precision, "print_level": print_level}
         minuit, verdict = _search(objective, table, cost.errordef, settings, max_calls)
         problem = _problem(minuit, table, verdict, tolerance * cost.errordef)
@@ -233,12 +243,12 @@ def _record(
 
 def _check_start(cost: Cost, objective: Objective, table: ParameterTable) -> None:
     """Refuse a start where the cost is not finite, naming the events."""
-    value, gradient = objective.exact(table.values, 1)
+    value, *gradient = objective.exact(table.values, 1 if objective.derivatives == 2 else 0)
     if not np.isfinite(value):
         msg = f"the cost is not finite at the start: {cost._explain(table.values)[0]}. Start elsewhere."
         raise ValueError(msg)
-    if not np.isfinite(gradient).all():
-        bad = [n for n, g in zip(table.names, gradient, strict=True) if not np.isfinite(g)]
+    if gradient and not np.isfinite(gradient[0]).all():
+        bad = [n for n, g in zip(table.names, gradient[0], strict=True) if not np.isfinite(g)]
         msg = (
             f"the gradient with respect to {known(bad)} is not finite at the start, though the value is. "
             "A square root or an angle at the end of its range, or an intensity too small for a double, does that: "
@@ -255,6 +265,10 @@ def _search(
     max_calls: int | None,
 ) -> tuple[iminuit.Minuit, Verdict]:
     """Descend, run Migrad, judge; again from a better place while there is hope."""
+    if objective.derivatives < 2:
+        return search_by_differences(
+            lambda x: _new_minuit(objective, table, x, errordef), objective, table, settings, max_calls
+        )
     x = table.values
     budget = 2000 if max_calls is None else max_calls
     for attempt in range(_ATTEMPTS if max_calls is None else 1):

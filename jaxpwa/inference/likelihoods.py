@@ -24,14 +24,8 @@ from jaxpwa._types import Intensity
 from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.devices import Devices
 from jaxpwa.inference.cost import Cost
-from jaxpwa.inference.terms import (
-    EventTerm,
-    GaussianTerm,
-    log_intensity,
-    plain_intensity,
-    poisson_deviance,
-    squared_pull,
-)
+from jaxpwa.inference.summands import log_intensity, plain_intensity, poisson_deviance, squared_pull
+from jaxpwa.inference.terms import EventTerm, GaussianTerm
 
 
 def _names(parameters: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -1,12 +1,18 @@
 """A cost as the plain functions of an array that minimisers call, with their calls counted."""
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 
+from jaxpwa._checks import JaxpwaWarning
 from jaxpwa.inference.cost import Cost
 
 _FEW = 8
+# Relative step of the check of a gradient, what it may differ by, and the rounding of float32 intensities.
+_STEP = 1e-4
+_DIFFERENCE = 1e-2
+_ROUNDING = 1e-9
 
 
 class Objective:
@@ -17,6 +23,8 @@ class Objective:
 
     Attributes
     ----------
+    derivatives
+        How many exact derivatives the cost has.
     n_value, n_gradient, n_hessian
         Calls made so far.
     n_forbidden
@@ -25,6 +33,7 @@ class Objective:
 
     def __init__(self, cost: Cost, on_call: Callable[[float], object] | None = None):
         self._cost = cost
+        self.derivatives = cost.derivatives
         self._on_call = on_call
         self._worst = -np.inf
         self._last: dict[int, tuple[bytes, list]] = {}
@@ -59,7 +68,7 @@ class Objective:
     def value(self, x: np.ndarray) -> float:
         """Return the cost."""
         # A fit needs a value or two: not worth compiling a function for, besides that of value and gradient.
-        out, new = self._at(x, 1 if self.n_value < _FEW else 0)
+        out, new = self._at(x, 1 if self.derivatives == 2 and self.n_value < _FEW else 0)
         self.n_value += new
         return self._seen(out[0], bool(np.isfinite(out[0])))
 
@@ -74,6 +83,33 @@ class Objective:
     def gradient(self, x: np.ndarray) -> np.ndarray:
         """Return the gradient, ``(n,)``."""
         return self.value_and_gradient(x)[1]
+
+    def check_gradient(self, x: np.ndarray, free: np.ndarray) -> None:
+        """Compare a gradient that came from outside of JAX with a difference of values; drop it if it is not right.
+
+        Warns
+        -----
+        JaxpwaWarning
+            If it is dropped.
+        """
+        if self.derivatives != 1 or not len(free):
+            return
+        gradient = self._cost._compute(x, 1)[1]
+        # Signs that alternate keep contributions from cancelling where they often have equal ones.
+        step = np.zeros(len(x))
+        step[free] = _STEP * np.where(x[free] != 0, np.abs(x[free]), 1.0) * np.where(np.arange(len(free)) % 2, -1, 1)
+        up, down = (self._cost._compute(x + s * step, 0)[0] for s in (1, -1))
+        difference, expected = up - down, 2 * gradient @ step
+        allowed = _DIFFERENCE * np.abs(2 * gradient * step).sum() + _ROUNDING * (abs(up) + abs(down))
+        if np.isfinite(gradient).all() and (not np.isfinite(difference) or abs(difference - expected) <= allowed):
+            return
+        self.derivatives = 0
+        reason = self._cost._why_no_gradient() or "calculate() may take parameters out as plain numbers"
+        msg = (
+            f"the gradient that came with the intensities of {self._cost._label} is not that of the value ({reason}): "
+            f"along one direction {expected:.6g} against {difference:.6g}. MINUIT takes differences of values instead."
+        )
+        warnings.warn(msg, JaxpwaWarning, stacklevel=3)
 
     def exact(self, x: np.ndarray, order: int) -> list:
         """Return value, gradient and Hessian as far as ``order`` goes, finite or not."""

@@ -15,32 +15,7 @@ from jaxpwa.engine.devices import Devices
 from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
 from jaxpwa.engine.pointwise import all_values, chunks
 from jaxpwa.engine.sums import EventSum, Summand, SumSpec, traceable_sum
-
-
-def log_intensity(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Array:
-    """``ln I``; one select only, which gives padding an exact 0 and a finite derivative."""
-    return jnp.log(jnp.where(real, intensity, 1.0))
-
-
-def plain_intensity(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Array:
-    """``I``."""
-    return jnp.where(real, intensity, 0.0)
-
-
-def poisson_deviance(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Array:
-    """``mu - n + n ln(n / mu)`` with ``mu = I``; ``mu`` for an empty bin, NaN for a negative ``mu``."""
-    (counts,) = extras
-    filled = real & (counts > 0)
-    # Both selects are needed: an empty bin with mu = 0 would have the derivative 0 * inf.
-    logs = jnp.log(jnp.where(filled, counts, 1.0)) - jnp.log(jnp.where(filled, intensity, 1.0))
-    terms = intensity - counts + counts * logs
-    return jnp.where(real, jnp.where(intensity < 0, jnp.nan, terms), 0.0)
-
-
-def squared_pull(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Array:
-    """``((I - y) / sigma)**2``."""
-    observed, sigma = extras
-    return jnp.where(real, ((intensity - observed) / sigma) ** 2, 0.0)
+from jaxpwa.inference.summands import log_intensity, poisson_deviance
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +44,7 @@ class EventTerm:
     what: str
     index: np.ndarray
     is_open: bool = False
+    derivatives = 2
 
     @classmethod
     def make(
@@ -197,6 +173,7 @@ class GaussianTerm:
     precision: np.ndarray
     scale: float
     index: np.ndarray
+    derivatives = 2
 
     def bind(self, names: tuple[str, ...]) -> "GaussianTerm":
         """Find this term's parameters among ``names``."""
