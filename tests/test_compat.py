@@ -85,5 +85,5 @@ def test_columns_come_out_contiguous(table):
 
 
 def test_a_flat_array_has_no_columns():
-    with pytest.raises(TypeError, match="A plain array has no column names"):
+    with pytest.raises(TypeError, match="it has no column names"):
         pwa.to_contiguous(np.ones(3), "x")

@@ -10,6 +10,7 @@ import time
 
 import amplitudes as amp
 import numpy as np
+import pandas as pd
 import pytest
 from models import ROOT
 
@@ -124,9 +125,10 @@ def test_what_can_not_be_sent_is_refused_with_the_attribute():
 def test_a_class_of_the_main_script_needs_no_guard(tmp_path):
     (tmp_path / "analysis.py").write_text(
         "import numpy as np, jaxpwa_compat as pwa, json\n"
+        "from scipy.special import sph_harm_y, erf\n"
         "print('main', flush=True)\n"
         "FACTOR = 2.0\n"
-        "def helper(x): return np.exp(-FACTOR * x)\n"
+        "def helper(x): return np.exp(-FACTOR * x) * erf(9.0) * 4 * np.pi * abs(sph_harm_y(0, 0, x, x))**2\n"
         "class A(pwa.NestedFunction):\n"
         "    def __init__(self): super().__init__(); self.__k = 1.0\n"
         "    def setup(self, data): self.__x = data['x']\n"
@@ -162,17 +164,29 @@ def test_workers_end_with_their_parent():
     assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
 
 
-def test_workers_load_neither_jax_nor_jaxpwa():
+@pytest.mark.parametrize("kind", ["array", "frame", "pool"])
+def test_workers_load_neither_jax_nor_jaxpwa(kind):
+    """Each would take a second or two per worker and likelihood."""
+
     class Loaded(pwa.NestedFunction):
         def setup(self, data):
-            self.n = len(data)
+            if hasattr(data, "event_count"):
+                data = {"x": data.get_particles_by_id(14)[0].get_mass()}
+            self.n = len(pwa.to_contiguous(data, "x"))
 
         def calculate(self, p):
             import sys
 
             return np.full(self.n, float(sum(m in sys.modules for m in ("jax", "jaxpwa"))))
 
-    with pwa.EmptyLikelihood(Loaded(), np.zeros(4), num_of_processes=2) as likelihood:
+    x = np.ones(4)
+    frame = pd.DataFrame({"x": x})
+    data = {
+        "array": pwa.pandas_to_numpy(frame),
+        "frame": frame,
+        "pool": pwa.ParticlePool([pwa.Particle(14, 1, 2 * x, x, x, x)]),
+    }
+    with pwa.EmptyLikelihood(Loaded(), data[kind], num_of_processes=2) as likelihood:
         assert likelihood() == 0
 
 

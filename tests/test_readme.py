@@ -55,3 +55,21 @@ def test_every_public_name_is_in_the_documentation():
         "load_result",
     ):
         assert name in text
+
+
+def test_the_snippets_of_the_compat_readme_and_of_the_guide_run(tmp_path):
+    text = (ROOT / "compat" / "README.md").read_text()
+    guide = (ROOT / "docs" / "guide.md").read_text()
+    (compat,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    decay = next(b for b in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "IntensitySource" in b)
+    prelude = (
+        "import numpy as np\nimport jaxpwa\nimport jaxpwa as jp\nrng = np.random.default_rng(1)\n"
+        "data = {n: rng.normal(10, 2, 5000) for n in 'xy'}\nx = rng.exponential(0.5, 5000)\n"
+    )
+    end = "\nassert minuit.valid\nassert result.valid\n"
+    (tmp_path / "a.py").write_text(prelude + compat + end)
+    (tmp_path / "b.py").write_text(prelude + decay + "\nassert result.valid\n")
+    for script in ("a.py", "b.py"):
+        command = [sys.executable, "-W", "error", script]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ files                      `read`, `write`, `get_reader`, `get_writer`, `DataTyp
 tables                     `pandas_to_numpy`, `to_contiguous`
 vectors                    `FourVector`, `ThreeVector`, `Particle`, `ParticlePool`
 plot                       `make_lego`
+porting to JAX             `to_jax`: not in PyPWA; the class becomes a function that the whole engine takes
 =========================  =================================================================================
 
 Names are loaded when they are first used, so that worker processes load neither JAX nor jaxpwa.
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from jaxpwa_compat.likelihoods import EmptyLikelihood as EmptyLikelihood
     from jaxpwa_compat.likelihoods import LogLikelihood as LogLikelihood
     from jaxpwa_compat.likelihoods import sweightedLogLikelihood as sweightedLogLikelihood
+    from jaxpwa_compat.porting import PortingError as PortingError
+    from jaxpwa_compat.porting import to_jax as to_jax
     from jaxpwa_compat.processes import WorkerError as WorkerError
     from jaxpwa_compat.sampling import mcmc as mcmc
     from jaxpwa_compat.simulate import monte_carlo_simulation as monte_carlo_simulation
@@ -57,6 +60,7 @@ _NAMES_OF = {
     "fitting": ("minuit",),
     "lego": ("make_lego",),
     "likelihoods": ("ChiSquared", "EmptyLikelihood", "LogLikelihood", "sweightedLogLikelihood"),
+    "porting": ("PortingError", "to_jax"),
     "processes": ("WorkerError",),
     "sampling": ("mcmc",),
     "simulate": ("monte_carlo_simulation",),

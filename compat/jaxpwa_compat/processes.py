@@ -5,6 +5,7 @@ can deadlock. The user's main script is not run again in them, so scripts withou
 classes defined there travel by value.
 """
 
+import io
 import multiprocessing
 import sys
 import threading
@@ -21,8 +22,8 @@ from jaxpwa_compat import workers
 from jaxpwa_compat.parts import name_of
 
 _LOCK = threading.Lock()
-# Loaded once by the fork server, where the parent has them: each takes tenths of a second.
-_PRELOAD = ("pandas", "scipy.special", "torch")
+# Loaded once by the fork server, where the parent has them, and not in every worker.
+_PRELOAD = ("numexpr", "pandas", "scipy.special")
 _PATIENCE = 5.0
 
 
@@ -30,11 +31,13 @@ class WorkerError(RuntimeError):
     """A worker process ended, or what it raised can't be brought over."""
 
 
-def _context() -> Any:
+def _context(torch: bool) -> Any:
+    """Return how processes are started; torch takes seconds to load, so only where it will be used."""
     known = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in known else "spawn")
     if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["jaxpwa_compat.workers", *(n for n in _PRELOAD if n in sys.modules)])
+        preload = (*_PRELOAD, "torch") if torch else _PRELOAD
+        context.set_forkserver_preload(["jaxpwa_compat.workers", *(n for n in preload if n in sys.modules)])
     return context
 
 
@@ -51,6 +54,24 @@ def _start(processes: Sequence[Any]) -> None:
             sys.modules["__main__"] = real
 
 
+class _Pickler(cloudpickle.Pickler):
+    """Pickle functions of scipy.special by their names: those that choose among several ufuncs can't be by value."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        special = sys.modules.get("scipy.special")
+        if special is not None and callable(obj) and type(obj).__module__.split(".")[0] in ("numpy", "scipy"):
+            name = next((n for n, thing in vars(special).items() if thing is obj), None)
+            if name is not None:
+                return getattr, (special, name)
+        return super().reducer_override(obj)
+
+
+def _dumps(thing: Any) -> bytes:
+    with io.BytesIO() as file:
+        _Pickler(file).dump(thing)
+        return file.getvalue()
+
+
 def pack_amplitude(amplitude: Any) -> bytes:
     """Pickle an amplitude by value where its class is of the main script.
 
@@ -60,12 +81,12 @@ def pack_amplitude(amplitude: Any) -> bytes:
         If it can't be: the message names the attribute.
     """
     try:
-        return cloudpickle.dumps(amplitude)
+        return _dumps(amplitude)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         for name, value in vars(amplitude).items() if hasattr(amplitude, "__dict__") else ():
             try:
-                cloudpickle.dumps(value)
+                _dumps(value)
             except Exception:  # whatever an object says that can't be pickled
                 reason += f" (attribute {name!r})"
                 break
@@ -99,9 +120,9 @@ class WorkerGroup:
     Parameters
     ----------
     slots
-        For each slot the pickled amplitude, the blocks, their sizes, the rows of each buffer and what they are filled
-        with, whether a gradient may be asked for, and whether any shape will do. There are as many workers as blocks;
-        an empty block is left out.
+        For each slot the pickled amplitude, the blocks, their sizes, the rows of the buffer that they share and what it
+        is filled with, whether a gradient may be asked for, and whether any shape will do. There are as many workers
+        as blocks; an empty block is left out.
 
     Raises
     ------
@@ -111,24 +132,18 @@ class WorkerGroup:
         What `setup` raises, with its own type.
     """
 
-    def __init__(self, slots: Sequence[tuple[bytes, list[Any], tuple[int, ...], list[int], float, bool, bool]]):
-        context = _context()
+    def __init__(self, slots: Sequence[tuple[bytes, list[Any], tuple[int, ...], int, float, bool, bool]]):
+        context = _context(any(gradient for *_, gradient, _ in slots))
         self.n_workers = len(slots[0][1])
         self.sizes = [slot[2] for slot in slots]
         shared = [
-            [
-                tuple(
-                    context.RawArray("b", 8 * rows[i] + 64) if wanted and sizes[i] else None
-                    for wanted in (True, gradient)
-                )
-                for _, _, sizes, rows, _, gradient, _ in slots
-            ]
-            for i in range(self.n_workers)
+            tuple(context.RawArray("b", 8 * rows + 64) if wanted else None for wanted in (True, gradient))
+            for _, _, _, rows, _, gradient, _ in slots
         ]
         pipes = [context.Pipe() for _ in range(self.n_workers)]
         self._connections = [parent for parent, _ in pipes]
         self._processes = [
-            context.Process(target=workers.main, args=(child, shared[i], i), name=f"jaxpwa worker {i}", daemon=True)
+            context.Process(target=workers.main, args=(child, shared, i), name=f"jaxpwa worker {i}", daemon=True)
             for i, (_, child) in enumerate(pipes)
         ]
         _start(self._processes)
@@ -137,20 +152,17 @@ class WorkerGroup:
         self._closer = weakref.finalize(self, _shut_down, self._processes, self._connections)
         self._sent, self._read = [0] * self.n_workers, [0] * self.n_workers
         self._early: list[dict[int, Any]] = [{} for _ in range(self.n_workers)]
-        self.buffers = [
-            [tuple(None if b is None else workers.as_rows(b) for b in pair) for pair in shared[i]]
-            for i in range(self.n_workers)
-        ]
-        for pairs in self.buffers:
-            for (intensities, _), slot in zip(pairs, slots, strict=True):
-                if intensities is not None:
-                    intensities.fill(slot[4])
+        self.buffers = [tuple(None if b is None else workers.as_rows(b) for b in pair) for pair in shared]
+        for (intensities, _), slot in zip(self.buffers, slots, strict=True):
+            if intensities is not None:
+                intensities.fill(slot[4])
         n_threads = max(1, (multiprocessing.cpu_count()) // self.n_workers)
         self.doing = "setting up"
         for slot, (amplitude, blocks, sizes, _, _, _, any_shape) in enumerate(slots):
             busy = [i for i in range(self.n_workers) if sizes[i]]
             tickets = {
-                i: self._send(i, "setup", slot, amplitude, blocks[i], sizes[i], any_shape, n_threads) for i in busy
+                i: self._send(i, "setup", slot, amplitude, blocks[i], sum(sizes[:i]), sizes[i], any_shape, n_threads)
+                for i in busy
             }
             for i, ticket in tickets.items():
                 self._receive(i, ticket)

@@ -128,7 +128,7 @@ class WorkerSource(_Source):
     """One slot of a group of worker processes."""
 
     def __init__(self, amplitude: Any, group: WorkerGroup, slot: int):
-        super().__init__(amplitude, tuple(n for n in group.sizes[slot] if n))
+        super().__init__(amplitude, (sum(group.sizes[slot]),))
         self._group, self._slot = group, slot
 
     def launch(self, params: Any, keep: bool) -> Any:
@@ -136,16 +136,15 @@ class WorkerSource(_Source):
         return self._group.ask("calculate", self._slot, params, keep)
 
     def collect(self, running: Any) -> Sequence[Any]:
-        """Wait for them and return their shared memory."""
+        """Wait for them and return the memory that they share: one part, whatever their number."""
         answers = self._group.answers(running)
         self.why_no_gradient = next(filter(None, answers), "")
-        return [self._group.buffers[i][self._slot][0] for i in range(len(answers))]
+        return [self._group.buffers[self._slot][0]]
 
     def pullback(self, slopes: Sequence[Any]) -> np.ndarray:
         """Put the slopes into shared memory and add the workers' gradients."""
-        for i, slope in enumerate(slopes):
-            buffer: Any = self._group.buffers[i][self._slot][1]
-            np.copyto(buffer[: self.sizes[i]], np.asarray(slope)[: self.sizes[i]])
+        buffer: Any = self._group.buffers[self._slot][1]
+        np.copyto(buffer[: self.n_events], np.asarray(slopes[0])[: self.n_events])
         return np.sum(self._group.answers(self._group.ask("pullback", self._slot)), axis=0)
 
 
@@ -201,7 +200,7 @@ def open_sources(slots: Sequence[Slot], n_parts: Any) -> tuple[list[Any], Any]:
         sizes = block_sizes(slot.count(), n_workers)
         filled = tuple(n for n in sizes if n)
         blocks = split(slot.data, filled) + [None] * (n_workers - len(filled))
-        rows = [IntensitySource.buffer_length(n) for n in sizes]
+        rows = IntensitySource.buffer_length(sum(sizes))
         gradient = bool(slot.amplitude.USE_TORCH)
         neutral = SuppliedTerm.neutral(slot.kind)
         described.append((pack_amplitude(slot.amplitude), blocks, sizes, rows, neutral, gradient, slot.any_shape))

@@ -1,11 +1,10 @@
 """Tables as PyPWA's amplitudes like them: structured arrays and contiguous columns."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from jaxpwa import Dataset
 
 
 def pandas_to_numpy(df: Any) -> np.ndarray:
@@ -57,7 +56,7 @@ def to_contiguous(data: Any, names: Any) -> np.ndarray | tuple[np.ndarray, ...]:
     Returns
     -------
     numpy.ndarray or tuple of numpy.ndarray
-        Shape ``(events,)`` each.
+        Shape ``(events,)`` each, contiguous and writable: copies where the table's own are not.
 
     Raises
     ------
@@ -66,7 +65,30 @@ def to_contiguous(data: Any, names: Any) -> np.ndarray | tuple[np.ndarray, ...]:
     TypeError
         If ``data`` is a plain array, which has no columns.
     """
-    table = Dataset(data)
-    if isinstance(names, str):
-        return np.ascontiguousarray(table[names])
-    return tuple(np.ascontiguousarray(table[name]) for name in names)
+    columns = _columns(data)
+    wanted = [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in columns:
+            msg = f"unknown column {name!r}; the data have: {', '.join(map(str, columns))}."
+            raise ValueError(msg)
+    arrays = tuple(_own(data[name]) for name in wanted)
+    return arrays[0] if isinstance(names, str) else arrays
+
+
+def _columns(data: Any) -> list[str]:
+    """Return the names of a table's columns."""
+    if isinstance(data, np.ndarray):
+        if data.dtype.names:
+            return list(data.dtype.names)
+        msg = f"to_contiguous takes a table, got an array {data.dtype}{list(data.shape)}: it has no column names."
+        raise TypeError(msg)
+    names = data if isinstance(data, Mapping) else getattr(data, "columns", None)
+    if names is None:
+        msg = f"to_contiguous takes a DataFrame, structured array, dict or Dataset, got {type(data).__name__}."
+        raise TypeError(msg)
+    return list(names)
+
+
+def _own(values: Any) -> np.ndarray:
+    """Return a column as amplitudes may use it: torch warns of arrays that can't be written to, as pandas' are."""
+    return np.require(values, requirements=["C", "W"])

@@ -52,7 +52,7 @@ class Worker:
     connection
         Requests come in, answers go out, in order.
     buffers
-        Shared memory of each slot: for intensities, and for slopes where a gradient may be asked for.
+        Memory of each slot that all workers share: for intensities, and for slopes where a gradient may be asked for.
     number
         Number of this worker, counted from 0.
     """
@@ -64,12 +64,16 @@ class Worker:
         ]
         self.number = number
         self.parts: dict[int, Part] = {}
+        self.rows: dict[int, slice] = {}
 
-    def setup(self, slot: int, amplitude: bytes, block: Any, n_events: int, any_shape: bool, n_threads: int) -> None:
-        """Unpack an amplitude and give it its block."""
+    def setup(
+        self, slot: int, amplitude: bytes, block: Any, start: int, n_events: int, any_shape: bool, n_threads: int
+    ) -> None:
+        """Unpack an amplitude and give it its block, the events from ``start`` on."""
         unpacked = cloudpickle.loads(amplitude)
         limit_threads(n_threads)
         self.parts[slot] = Part(unpacked, block, n_events, self.number, any_shape)
+        self.rows[slot] = slice(start, start + n_events)
 
     def calculate(self, slot: int, params: Any, keep: bool) -> str:
         """Put intensities into shared memory; return why there will be no gradient, or nothing."""
@@ -77,15 +81,14 @@ class Worker:
         values = part.values(params, keep)
         if is_tensor(values):
             values = values.cpu().numpy()
-        np.copyto(self.buffers[slot][0][: part.n_events], values, casting="unsafe")
+        np.copyto(self.buffers[slot][0][self.rows[slot]], values, casting="unsafe")
         return part.why_no_gradient
 
     def pullback(self, slot: int) -> np.ndarray:
         """Return the gradient for the slopes that are in shared memory."""
         import torch
 
-        part = self.parts[slot]
-        return part.pullback(torch.from_numpy(self.buffers[slot][1][: part.n_events]))
+        return self.parts[slot].pullback(torch.from_numpy(self.buffers[slot][1][self.rows[slot]]))
 
     def serve(self) -> None:
         """Answer requests until the parent says None or is gone."""

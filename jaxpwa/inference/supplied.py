@@ -86,11 +86,6 @@ class IntensitySource(ABC):
         raise NotImplementedError
 
 
-def _by_name(names: tuple[str, ...], theta: np.ndarray) -> Any:
-    """Return parameters as a dict of floats."""
-    return dict(zip(names, theta.tolist(), strict=True))
-
-
 @dataclass(frozen=True, eq=False)
 class SuppliedTerm:
     r"""``scale * sum_e w_e g(I_e)``, with intensities from an `IntensitySource`.
@@ -121,7 +116,7 @@ class SuppliedTerm:
     total: SuppliedSum
     scale: float
     what: str
-    pack: Callable[[tuple[str, ...], np.ndarray], Any] = _by_name
+    pack: Callable[[tuple[str, ...], np.ndarray], Any] | None = None
     names: tuple[str, ...] | None = None
     index: np.ndarray | None = None
 
@@ -173,9 +168,14 @@ class SuppliedTerm:
         """Return this term multiplied by a number."""
         return replace(self, scale=self.scale * factor)
 
+    def _packed(self, theta: np.ndarray) -> Any:
+        """Return parameters as the source takes them: a dict of floats, unless it was told otherwise."""
+        names, own = self.names or (), theta[self.index]
+        return dict(zip(names, own.tolist(), strict=True)) if self.pack is None else self.pack(names, own)
+
     def launch(self, theta: np.ndarray, order: int) -> Any:
         """Start the source."""
-        return self.launch_at(self.pack(self.names or (), theta[self.index]), order)
+        return self.launch_at(self._packed(theta), order)
 
     def launch_at(self, params: Any, order: int = 0) -> Any:
         """Start the source at parameters of any form that it takes."""
@@ -204,7 +204,7 @@ class SuppliedTerm:
 
     def faults(self, theta: np.ndarray) -> list[tuple[str, str]]:
         """Return what is wrong with the intensities, as (kind, sentence)."""
-        return self.faults_at(self.pack(self.names or (), theta[self.index]))
+        return self.faults_at(self._packed(theta))
 
     def faults_at(self, params: Any) -> list[tuple[str, str]]:
         """Return what is wrong with the intensities at parameters of any form."""

@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxpwa import Dataset
-
 
 def is_traced(value: Any) -> bool:
     """Whether a value stands for an array of a JAX trace: it has no numbers, and knows numpy's ufuncs only."""
@@ -120,7 +118,8 @@ def _columns(given: Any) -> Mapping[str, Any] | None:
     """Return the columns of a table or of one row of it, None for anything else."""
     if isinstance(given, Mapping):
         return given
-    if isinstance(given, Dataset):
+    # A jaxpwa.Dataset, by what it has: worker processes do not load jaxpwa.
+    if not isinstance(given, (np.ndarray, Mapping, pd.DataFrame)) and hasattr(given, "columns"):
         return given.columns
     if isinstance(given, pd.DataFrame):
         return {str(name): given[name] for name in given.columns}

@@ -1,14 +1,16 @@
 """The particles of a reaction, event by event."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxpwa import ParticleTable
 from jaxpwa_compat.vectors.components import as_count, as_rows
 from jaxpwa_compat.vectors.four import FourVector
 from jaxpwa_compat.vectors.particle import Particle
+
+if TYPE_CHECKING:
+    from jaxpwa import ParticleTable
 
 PROTON_MASS = 0.9382720813
 """Mass of the proton, GeV, as PyPWA has it (CODATA 2014)."""
@@ -57,12 +59,14 @@ class ParticlePool:
         self._particles = particles
 
     @classmethod
-    def from_table(cls, table: ParticleTable) -> "ParticlePool":
+    def from_table(cls, table: "ParticleTable") -> "ParticlePool":
         """Copy a `jaxpwa.ParticleTable`, particles in its order."""
         return cls(Particle(identity, charge, *p4.T) for identity, charge, p4 in table)
 
-    def to_table(self) -> ParticleTable:
+    def to_table(self) -> "ParticleTable":
         """Copy into a `jaxpwa.ParticleTable`, particles in this order."""
+        from jaxpwa import ParticleTable
+
         return ParticleTable(
             (p.id, p.charge, np.stack([np.atleast_1d(v) for v in (p.e, p.x, p.y, p.z)], axis=1))
             for p in self._particles
@@ -165,6 +169,8 @@ class ParticlePool:
         names = [p.name for p in self._particles]
         if particle_name not in names:
             try:
+                from jaxpwa import ParticleTable
+
                 names = list(ParticleTable((p.id, p.charge, np.empty((0, 4))) for p in self._particles).names)
             except ModuleNotFoundError:
                 pass
