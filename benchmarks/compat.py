@@ -7,6 +7,8 @@ Times are medians of turns in one process. PyPWA's ratios were measured once, wi
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -73,6 +75,27 @@ def plain(data, k):
     return -np.sum(np.log(np.exp(-(u**2) - v**2) / (p["A2"] * p["A4"])))
 
 
+def plain_alone(n_events):
+    """Return the seconds of plain numpy in a process of its own, as PyPWA's rows were taken.
+
+    Beside libraries that have freed large blocks, glibc keeps freed memory, and plain numpy is twice as fast.
+    """
+    code = (
+        "import json, time, statistics, numpy as np\n"
+        f"rng = np.random.default_rng(20251125); x, y = 20 * rng.random({n_events}), 20 * rng.random({n_events})\n"
+        "def f(e):\n"
+        "    u, v = (x - 10 - e) / (3 + e), (y - 10 + e) / (3 - e)\n"
+        "    return -np.sum(np.log(np.exp(-(u**2) - v**2) / ((3 + e) * (3 - e))))\n"
+        f"repeats = max(1, 2_000_000 // {n_events}); taken = []\n"
+        "for k in range(9):\n"
+        "    began = time.perf_counter()\n"
+        "    for i in range(repeats): f(1e-6 * (k * repeats + i))\n"
+        "    taken.append((time.perf_counter() - began) / repeats)\n"
+        "print(json.dumps(statistics.median(taken)))\n"
+    )
+    return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
 def evaluation(n_events, row):
     """Ratios of one value of each kind to plain numpy, and of the ported amplitude to a native one."""
     x, y = flat(n_events)
@@ -87,11 +110,14 @@ def evaluation(n_events, row):
     values = {name: f(params(0)) for name, f in (likelihoods | costs).items()}
     assert max(values.values()) - min(values.values()) < 1e-9 * abs(values["native"]), values
     seconds = medians(functions)
+    seconds["plain alone"] = plain_alone(n_events)
     for likelihood in likelihoods.values():
         likelihood.close()
     for name in KINDS:
-        ratio, pypwa = seconds[name] / seconds["plain"], PYPWA[name][row] / PLAIN[row]
-        print(f"{n_events:>9} {name:8} {1e3 * seconds[name]:9.3f} ms  {ratio:6.2f} of numpy   PyPWA {pypwa:6.2f}")
+        alone, beside = seconds[name] / seconds["plain alone"], seconds[name] / seconds["plain"]
+        pypwa = PYPWA[name][row] / PLAIN[row]
+        times = f"{1e3 * seconds[name]:9.3f} ms  {alone:6.2f} of numpy alone, {beside:5.2f} of numpy beside it"
+        print(f"{n_events:>9} {name:8} {times}   PyPWA {pypwa:6.2f}")
     for what in ("", " gradient"):
         ratio = seconds[f"ported{what}"] / seconds[f"native{what}"]
         print(f"{n_events:>9} ported{what:9} {1e3 * seconds[f'ported{what}']:9.3f} ms  {ratio:6.2f} of native")

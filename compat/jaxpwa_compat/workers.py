@@ -27,6 +27,15 @@ def limit_threads(n_threads: int) -> None:
         sys.modules["torch"].set_num_threads(n_threads)
 
 
+def keep_freed_memory() -> None:
+    """Let glibc keep what numpy's temporaries free, instead of asking the kernel for new pages at every call.
+
+    Its thresholds for that rise to the size of the largest block, of up to 32 MB, that was ever freed (mallopt(3),
+    M_MMAP_THRESHOLD). Half a million events of the two-dimensional Gauss take 3.2 ms with it and 10 ms without.
+    """
+    np.empty((32 << 20) - (1 << 16), np.uint8)
+
+
 def as_rows(buffer: Any) -> np.ndarray:
     """View shared memory as float64 from its first address that is a multiple of 64."""
     raw = np.frombuffer(buffer, np.uint8)
@@ -113,4 +122,5 @@ class Worker:
 def main(connection: Connection, buffers: list[tuple[Any, Any]], number: int) -> None:
     """Run a worker; the parent alone reacts to Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     Worker(connection, buffers, number).serve()
