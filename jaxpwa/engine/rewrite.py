@@ -42,22 +42,23 @@ def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) ->
         inner = eqn.params.get("jaxpr")
         if eqn.primitive.name in ("jit", "pjit") and isinstance(inner, jex_core.ClosedJaxpr):
             outputs = _evaluate(inner.jaxpr, inner.consts, inputs)
-        elif _is_division_by_scalar(eqn):
+        elif is_division_by_scalar(eqn):
             outputs = [inputs[0] * (1 / inputs[1])]
         else:
-            outputs = _bind(eqn, inputs)
+            outputs = bind(eqn, inputs)
         values.update(zip(eqn.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _is_division_by_scalar(eqn: Any) -> bool:
+def is_division_by_scalar(eqn: Any) -> bool:
+    """Tell whether an equation divides an array by a number."""
     if eqn.primitive.name != "div" or isinstance(eqn.invars[1], jex_core.Literal):
         return False
     above, below = (atom.aval for atom in eqn.invars)
     return below.ndim == 0 and above.ndim > 0 and jnp.issubdtype(below.dtype, jnp.floating)
 
 
-def _bind(eqn: Any, inputs: list[Any]) -> list[Any]:
+def bind(eqn: Any, inputs: list[Any]) -> list[Any]:
     """Apply an equation's primitive as it is."""
     bound = eqn.primitive.get_bind_params(eqn.params)
     # JAX before 0.10 gives the functions of custom derivatives apart from the other parameters.

@@ -20,6 +20,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
 from jaxpwa.engine.devices import EVENTS, compiler_options, shards_of
 from jaxpwa.engine.model import ModelRef
+from jaxpwa.engine.precompute import Plan
 from jaxpwa.engine.rewrite import with_reciprocals
 
 Summand = Callable[[jax.Array, tuple[jax.Array, ...], jax.Array], jax.Array]
@@ -38,6 +39,8 @@ class SumSpec:
     single: bool
     mesh: Mesh
     block: int
+    plan: Plan | None = None
+    layout: str = ""
 
 
 def _block_sum(spec: SumSpec, theta: jax.Array, events: tuple, real: jax.Array) -> jax.Array:
@@ -50,7 +53,11 @@ def _block_sum(spec: SumSpec, theta: jax.Array, events: tuple, real: jax.Array) 
         params = dict(zip(spec.parameters, numbers, strict=True))
         return spec.model.function(params, dict(zip(spec.columns, columns, strict=True)))
 
-    intensity = with_reciprocals(model, tuple(values[i] for i in range(len(spec.parameters))), columns)
+    numbers = tuple(values[i] for i in range(len(spec.parameters)))
+    if spec.plan is None:
+        intensity = with_reciprocals(model, numbers, columns)
+    else:
+        intensity = spec.plan.intensity(numbers, columns, spec.layout)
     terms = spec.summand(intensity.astype(jnp.result_type(float)), extras, real)
     return jnp.sum(terms if weights is None else weights * terms)
 
@@ -174,6 +181,20 @@ class EventSum:
 
     spec: SumSpec
     events: PlacedEvents
+
+    @property
+    def n_events(self) -> int:
+        """Number of events that count."""
+        return self.events.n_events
+
+    @property
+    def arrays(self) -> Arrays:
+        """What the traceable function takes."""
+        return self.events.arrays
+
+    def traceable(self) -> Callable[[jax.Array, Arrays], jax.Array]:
+        """Return the sum for the user's own JAX code."""
+        return traceable_sum(self.spec)
 
     def launch(self, theta: np.ndarray, order: int) -> jax.Array:
         """Start the computation and return at once."""

@@ -213,7 +213,7 @@ class Cost:
             msg = "the intensity takes its parameters as a whole: name them first, cost.bind(names).as_function()."
             raise ValueError(msg)
         functions = [term.traceable() for term in self._terms]
-        arrays = tuple(t.total.events.arrays if isinstance(t, EventTerm) else () for t in self._terms)
+        arrays = tuple(t.total.arrays if isinstance(t, EventTerm) else () for t in self._terms)
 
         def function(params: Params, arrays: tuple) -> jax.Array:
             values = [f(params, a) for f, a in zip(functions, arrays, strict=True)]

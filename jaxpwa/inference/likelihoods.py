@@ -126,7 +126,7 @@ class UnbinnedNLL(Cost):
                     devices=devices,
                 )
             )
-        super().__init__(terms, 0.5, terms[0].total.events.n_events, _label("UnbinnedNLL", intensity))
+        super().__init__(terms, 0.5, terms[0].total.n_events, _label("UnbinnedNLL", intensity))
 
 
 class ExtendedNLL(Cost):
@@ -173,7 +173,7 @@ class ExtendedNLL(Cost):
             EventTerm.make(intensity, data, "data", log_intensity, scale=-1.0, **common),
             EventTerm.make(intensity, mc, "accepted_mc", plain_intensity, scale=1.0 / float(number), **common),
         ]
-        super().__init__(terms, 0.5, terms[0].total.events.n_events, _label("ExtendedNLL", intensity))
+        super().__init__(terms, 0.5, terms[0].total.n_events, _label("ExtendedNLL", intensity))
 
 
 class BinnedNLL(Cost):
@@ -231,7 +231,7 @@ class BinnedNLL(Cost):
             extras=(n,),
             devices=devices,
         )
-        super().__init__([term], 0.5, term.total.events.n_events, _label("BinnedNLL", intensity))
+        super().__init__([term], 0.5, term.total.n_events, _label("BinnedNLL", intensity))
 
 
 class ChiSquared(Cost):
@@ -290,7 +290,7 @@ class ChiSquared(Cost):
             extras=(y, s),
             devices=devices,
         )
-        super().__init__([term], 1.0, term.total.events.n_events, _label("ChiSquared", intensity))
+        super().__init__([term], 1.0, term.total.n_events, _label("ChiSquared", intensity))
 
 
 class GaussianConstraint(Cost):

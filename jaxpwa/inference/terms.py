@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +11,59 @@ import jax.numpy as jnp
 
 from jaxpwa._types import Params
 from jaxpwa.data.dataset import Dataset
-from jaxpwa.engine.blocks import Arrays, place
+from jaxpwa.engine.blocks import Arrays, PlacedEvents, place
 from jaxpwa.engine.devices import Devices
-from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
+from jaxpwa.engine.model import ColumnSpecs, ModelRef, column_specs, inspect_model
 from jaxpwa.engine.pointwise import all_values, chunks
-from jaxpwa.engine.sums import EventSum, Summand, SumSpec, traceable_sum
-from jaxpwa.inference.summands import log_intensity, poisson_deviance
+from jaxpwa.engine.precompute import make_plan
+from jaxpwa.engine.prepare import Account, ProvenSum, Settings, prepare
+from jaxpwa.engine.sums import EventSum, Summand, SumSpec
+from jaxpwa.inference.summands import log_intensity, plain_intensity, poisson_deviance
+
+_DEFAULT = Settings()
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How a term's events are placed, and what may be done to make its sum faster.
+
+    Attributes
+    ----------
+    columns
+        Names of the columns that the model reads.
+    extras, devices
+        As in `place`.
+    settings
+        What may be done.
+    """
+
+    columns: tuple[str, ...]
+    extras: tuple[np.ndarray, ...]
+    devices: Devices
+    settings: Settings
+
+    def place(self, data: Dataset, what: str) -> PlacedEvents:
+        """Copy the columns to the devices."""
+        return place(data, self.columns, what=what, extras=self.extras, devices=self.devices)
+
+    def specs(self, data: Dataset) -> ColumnSpecs:
+        """Describe the columns that the model reads."""
+        known = {spec[0]: spec for spec in column_specs(data)}
+        return tuple(known[name] for name in self.columns)
+
+    def prepare(
+        self, spec: SumSpec, events: PlacedEvents, data: Dataset, held: dict[str, float] | None = None
+    ) -> tuple[EventSum | ProvenSum, Account]:
+        """Store what can be, and find pseudo-events."""
+        is_plain = spec.summand is plain_intensity
+        return prepare(spec, events, self.specs(data), self.settings, is_plain, held)
+
+    def gains_by_holding(self, spec: SumSpec, data: Dataset, held: tuple[str, ...]) -> bool:
+        """Tell whether more can be computed beforehand with these parameters fixed."""
+        if not self.settings.precompute or not self.columns:
+            return False
+        arguments = spec.model, spec.parameters, self.specs(data), spec.single, spec.block
+        return make_plan(*arguments, held).cost_saved > make_plan(*arguments).cost_saved
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,17 +80,23 @@ class EventTerm:
         The events on the host and their name, for messages.
     index
         Where this term's parameters stand among the cost's.
+    recipe
+        How the events were placed, to place them anew.
+    account
+        What was stored, and how the sum is taken.
     is_open
         Whether the model takes its parameters as a whole and they are not known yet.
     """
 
-    total: EventSum
+    total: EventSum | ProvenSum
     scale: float
     offset: float
     log: bool
     data: Dataset
     what: str
     index: np.ndarray
+    recipe: "Recipe"
+    account: Account
     is_open: bool = False
     derivatives = 2
 
@@ -60,11 +114,13 @@ class EventTerm:
         log: bool = False,
         extras: tuple[np.ndarray, ...] = (),
         devices: Devices = None,
+        settings: Settings = _DEFAULT,
     ) -> "EventTerm":
         """Check the model against the data, place the columns that it reads, and describe the sum."""
         model = ModelRef(intensity)
         info = inspect_model(model, column_specs(data), parameters)
-        events = place(data, info.columns, what=what, extras=extras, devices=devices)
+        recipe = Recipe(info.columns, extras, devices, settings)
+        events = recipe.place(data, what)
         if not events.n_events:
             why = "all weights are 0" if data.n_events else "there are none"
             msg = f"{what} must have events that count: {why}."
@@ -72,8 +128,10 @@ class EventTerm:
         names = info.parameters or ()
         single = data.dtype == "float32"
         spec = SumSpec(model, names, info.columns, summand, single, events.mesh, events.block)
-        is_open = info.parameters is None
-        return cls(EventSum(spec, events), scale, offset, log, data, what, np.arange(len(names)), is_open)
+        total, account, is_open = EventSum(spec, events), Account(), info.parameters is None
+        if not is_open:
+            total, account = recipe.prepare(spec, events, data)
+        return cls(total, scale, offset, log, data, what, np.arange(len(names)), recipe, account, is_open)
 
     @property
     def parameters(self) -> tuple[str, ...] | None:
@@ -82,22 +140,33 @@ class EventTerm:
 
     def bind(self, names: tuple[str, ...]) -> "EventTerm":
         """Find this term's parameters among ``names``."""
-        spec = self.total.spec
-        if self.is_open:
+        spec, total, account = self.total.spec, self.total, self.account
+        if self.is_open and isinstance(total, EventSum):
             inspect_model(spec.model, column_specs(self.data), names)
             spec = replace(spec, parameters=names)
+            total, account = self.recipe.prepare(spec, total.events, self.data)
         index = np.array([names.index(n) for n in spec.parameters], np.intp)
-        return replace(self, total=replace(self.total, spec=spec), index=index, is_open=False)
+        return replace(self, total=total, account=account, index=index, is_open=False)
+
+    def holding(self, values: dict[str, float]) -> "EventTerm":
+        """Return this term with parameters held fixed, where more can be computed beforehand then; else itself."""
+        spec = self.total.spec
+        held = {n: values[n] for n in spec.parameters if n in values}
+        if not held or not self.recipe.gains_by_holding(spec, self.data, tuple(held)):
+            return self
+        events = self.recipe.place(self.data, self.what)
+        total, account = self.recipe.prepare(replace(spec, plan=None), events, self.data, held)
+        return replace(self, total=total, account=account)
 
     def times(self, factor: float) -> "EventTerm":
         """Return this term multiplied by a number."""
         return replace(self, scale=self.scale * factor, offset=self.offset * factor)
 
-    def launch(self, theta: np.ndarray, order: int) -> jax.Array:
+    def launch(self, theta: np.ndarray, order: int) -> Any:
         """Start the sum, with its derivatives up to ``order``."""
         return self.total.launch(theta[self.index], order)
 
-    def collect(self, raw: jax.Array, order: int, out: list[np.ndarray]) -> None:
+    def collect(self, raw: Any, order: int, out: list[np.ndarray]) -> None:
         """Wait for the sum and add the term, with its derivatives, to ``out``."""
         s, *derivatives = self.total.collect(raw, order)
         slope, curvature = self.scale, 0.0
@@ -119,7 +188,7 @@ class EventTerm:
 
     def traceable(self) -> Callable[[Params, Arrays], jax.Array]:
         """Return the term as a function of parameters by name and of its arrays."""
-        function, names = traceable_sum(self.total.spec), self.total.spec.parameters
+        function, names = self.total.traceable(), self.total.spec.parameters
 
         def term(params: Params, arrays: Arrays) -> jax.Array:
             s = function(jnp.stack([jnp.asarray(params[n], jnp.result_type(float)) for n in names]), arrays)

@@ -1,0 +1,229 @@
+r"""Sums of an intensity over Monte Carlo as sums over a handful of pseudo-events.
+
+Where the intensity is a polynomial of second degree in the stored columns :math:`z` of an event, its sum over all
+events depends on them by :math:`M = \sum_e w_e\, y_e y_e^T`, :math:`y = (1, z)`, alone. Any other set of weighted
+events with the same :math:`M` gives the same sum, value and derivatives: as many as :math:`M` has eigenvalues do. So
+the sum over millions of events becomes one over some tens, by the very code that sums over events.
+
+That the degree is two is read from the traced formula; that the sums agree is checked on numbers before it is used.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxpwa.engine.blocks import Arrays, PlacedEvents
+from jaxpwa.engine.devices import EVENTS, assemble, event_mesh, shards_of
+from jaxpwa.engine.graph import DATA, Node
+from jaxpwa.engine.model import ColumnSpecs
+from jaxpwa.engine.precompute import Plan, make_plan
+from jaxpwa.engine.sums import EventSum
+
+_LINEAR = {"neg", "real", "imag", "conj", "broadcast_in_dim", "reshape", "squeeze", "transpose", "slice", "copy"}
+_LINEAR |= {"reduce_sum", "expand_dims", "concatenate", "complex", "add", "sub", "add_any", "rev", "pad"}
+_ROWS = 64
+MOST_NUMBERS = 600
+"""Most real numbers per event for which moments are taken: their matrix has that many rows."""
+
+
+class NotQuadratic(Exception):
+    """The intensity is no polynomial of second degree in what is stored; the message says why."""
+
+
+def check_degree(plan: Plan) -> None:
+    """Read from the steps behind the cut whether the intensity is of second degree in what is stored.
+
+    Raises
+    ------
+    NotQuadratic
+        If it is not, or can't be told.
+    """
+    # Degree, and whether the value is the modulus of something of that degree, whose square is a polynomial.
+    degrees: dict[Node, tuple[int, bool]] = dict.fromkeys(plan.stored, (1, False))
+
+    def of(node: Node) -> tuple[int, bool]:
+        return degrees.get(node, (0, False))
+
+    for step in plan.late:
+        if not step.depends & DATA:
+            continue
+        name, inputs = step.eqn.primitive.name, [of(node) for node in step.inputs]
+        degree = _degree(name, step, inputs)
+        for node in step.outputs:
+            degrees[node] = degree
+    degree, modulus = of(plan.graph.output)
+    if degree > 2 or modulus:
+        msg = f"the intensity is of degree {degree} in what is stored" if degree > 2 else "it ends in a modulus"
+        raise NotQuadratic(msg)
+
+
+def _degree(name: str, step: Any, inputs: list[tuple[int, bool]]) -> tuple[int, bool]:
+    highest = max((d for d, _ in inputs), default=0)
+    moduli = any(m for _, m in inputs)
+    if highest == 0:
+        return 0, False
+    if name == "abs":
+        return highest, True
+    if name in ("integer_pow", "square"):
+        power = step.eqn.params.get("y", 2)
+        if power >= 1 and (not moduli or power % 2 == 0):
+            return power * highest, False
+    elif name == "mul" and moduli and step.inputs[0] is step.inputs[1]:
+        return 2 * highest, False
+    elif name in ("mul", "dot_general") and not moduli:
+        return sum(d for d, _ in inputs), False
+    elif name in _LINEAR and not moduli or name in ("broadcast_in_dim", "reshape", "squeeze", "copy"):
+        return highest, moduli
+    elif name == "convert_element_type" and jnp.issubdtype(step.outputs[0].aval.dtype, jnp.inexact):
+        return highest, moduli
+    elif name == "div" and inputs[1][0] == 0 and not moduli:
+        return inputs[0][0], False
+    elif name == "select_n" and inputs[0][0] == 0 and not moduli:
+        return highest, False
+    elif name in ("gather", "dynamic_slice") and all(d == 0 for d, _ in inputs[1:]) and not moduli:
+        return highest, False
+    msg = f"{name} of what is stored is no polynomial of second degree"
+    raise NotQuadratic(msg)
+
+
+def _as_rows(columns: Any) -> Any:
+    """Return ``(events, 1 + numbers)``: one, and what is stored, float64."""
+    n = columns[0].shape[0]
+    parts = [jnp.ones((n, 1)), *(c.reshape(n, -1).astype(jnp.result_type(float)) for c in columns)]
+    return jnp.concatenate(parts, axis=1)
+
+
+@lru_cache(maxsize=64)
+def _compiled_moments(mesh: Mesh, block: int) -> Callable[[Arrays], jax.Array]:
+    """Return ``arrays -> (devices, numbers, numbers)``."""
+
+    def local(arrays: Arrays) -> jax.Array:
+        columns, _, weights, n_here = arrays
+        n = n_here[0]
+        size = 1 + sum(prod(c.shape[1:]) for c in columns)
+
+        def body(i: jax.Array, total: jax.Array) -> jax.Array:
+            y = _as_rows([lax.dynamic_slice_in_dim(c, i * block, block) for c in columns])
+            real = jnp.arange(block) < n - i * block
+            w = jnp.where(real, 1.0 if weights is None else lax.dynamic_slice_in_dim(weights, i * block, block), 0.0)
+            return total + y.T @ (w[:, None] * y)
+
+        return lax.fori_loop(0, (n + block - 1) // block, body, jnp.zeros((size, size)))[None]
+
+    spec = PartitionSpec(EVENTS)
+    return jax.jit(jax.shard_map(local, mesh=mesh, in_specs=(spec,), out_specs=spec, check_vma=False))
+
+
+def moments(events: PlacedEvents) -> np.ndarray:
+    r"""Return :math:`\sum_e w_e\, y_e y_e^T`, ``(1 + numbers, 1 + numbers)``, float64."""
+    parts = shards_of(_compiled_moments(events.mesh, events.block)(events.arrays))
+    return np.sum([part[0] for part in parts], axis=0)
+
+
+def pseudo_events(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    r"""Find few weighted events with given moments.
+
+    Parameters
+    ----------
+    matrix
+        :math:`M`, symmetric, ``(1 + numbers, 1 + numbers)``; its first entry is the sum of weights.
+
+    Returns
+    -------
+    numbers
+        ``(events, numbers)``.
+    weights
+        ``(events,)``, negative ones where :math:`M` has negative eigenvalues.
+    """
+    size = np.sqrt(np.abs(np.diag(matrix)))
+    size[size == 0] = 1.0
+    values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
+    tiny = 1e-15 * np.abs(values).max()
+    found, weights = [], []
+    roots = size[:, None] * vectors * np.sqrt(np.abs(values))
+    one = np.zeros((len(size), 1))
+    one[0] = size[0]
+    for sign in (1.0, -1.0):
+        part = roots[:, sign * values > tiny]
+        if (values < -tiny).any():
+            # What is added to both parts cancels, and gives the first row of each something to divide by.
+            part = np.hstack([part, one])
+        if part.shape[1]:
+            numbers, weight = _with_equal_first_row(part)
+            found.append(numbers)
+            weights.append(np.full(len(numbers), sign * weight))
+    return np.concatenate(found), np.concatenate(weights)
+
+
+def _with_equal_first_row(part: np.ndarray) -> tuple[np.ndarray, float]:
+    """Rotate ``part`` so that its first row has equal entries; part @ part.T stays."""
+    b, n = part[0], part.shape[1]
+    norm = np.linalg.norm(b)
+    target = np.full(n, norm / np.sqrt(n))
+    # The Householder reflection from b to the target, by the sign that does not cancel.
+    if b @ target > 0:
+        target = -target
+    v = b - target
+    rotated = part - np.outer(part @ v, v) * (2 / (v @ v))
+    return (rotated[1:] / rotated[0]).T, float(target[0] ** 2)
+
+
+def pseudo_sum(total: EventSum, plan: Plan, columns: ColumnSpecs, held: tuple[str, ...] = ()) -> EventSum:
+    """Return a sum over pseudo-events that equals a sum over events.
+
+    Parameters
+    ----------
+    total
+        The sum over events, of the intensity itself.
+    plan
+        Its plan.
+    columns, held
+        As the plan was made with.
+
+    Raises
+    ------
+    NotQuadratic
+        If there is none.
+    """
+    check_degree(plan)
+    shapes = [c.shape[1:] for c in total.events.arrays[0]]
+    n_numbers = sum(map(prod, shapes))
+    if n_numbers > MOST_NUMBERS:
+        msg = f"{n_numbers} numbers per event are stored, above {MOST_NUMBERS}"
+        raise NotQuadratic(msg)
+    spec = total.spec
+    matrix = moments(total.events)
+    if not np.isfinite(matrix).all():
+        msg = "the moments of what is stored are not finite"
+        raise NotQuadratic(msg)
+    numbers, weights = pseudo_events(matrix)
+    length = _ROWS * -(-len(weights) // _ROWS)
+    small = make_plan(spec.model, spec.parameters, columns, spec.single, length, held)
+    if [(n.aval.shape[1:], n.aval.dtype) for n in small.stored] != [
+        (n.aval.shape[1:], n.aval.dtype) for n in plan.stored
+    ]:
+        msg = "the formula depends on the number of events"
+        raise NotQuadratic(msg)
+    mesh = event_mesh((spec.mesh.devices.flat[0],))
+    placed, start = [], 0
+    for shape, column in zip(shapes, total.events.arrays[0], strict=True):
+        values = np.empty((length, *shape), column.dtype)
+        values[: len(numbers)] = numbers[:, start : start + prod(shape)].reshape(-1, *shape)
+        values[len(numbers) :] = values[0]
+        start += prod(shape)
+        placed.append(assemble([values], mesh))
+    w = np.zeros(length)
+    w[: len(weights)] = weights
+    count = assemble([np.array([len(weights)], np.int32)], mesh)
+    arrays = (tuple(placed), (), assemble([w], mesh), count)
+    events = PlacedEvents(arrays, mesh, length, np.array([0, len(weights)]))
+    return EventSum(replace(spec, plan=small, mesh=mesh, block=length), events)

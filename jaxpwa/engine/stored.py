@@ -1,0 +1,92 @@
+"""Stored columns: computed on the devices, shard by shard and block by block, from the columns that are there."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxpwa.engine.blocks import Arrays, PlacedEvents
+from jaxpwa.engine.devices import EVENTS, compiler_options, shards_of
+from jaxpwa.engine.precompute import Plan
+
+
+def _shapes(plan: Plan) -> list[tuple[tuple[int, ...], np.dtype]]:
+    """Return shape per event and type of each real column of the full layout."""
+    shapes = []
+    for node, kind in zip(plan.stored, plan.full_layout, strict=True):
+        real = np.zeros((), node.aval.dtype).real.dtype
+        shapes += [(node.aval.shape[1:], real)] * (2 if kind == "c" else 1)
+    return shapes
+
+
+@lru_cache(maxsize=128)
+def _compiled(plan: Plan, mesh: Mesh, block: int, single: bool) -> Callable[[np.ndarray, Arrays], tuple]:
+    """Return ``(theta, arrays) -> columns of the full layout, and whether each has anything but zeros``."""
+
+    def local(theta: jax.Array, arrays: Arrays) -> tuple:
+        columns, _, _, n_here = arrays
+        values = theta.astype(jnp.float32) if single else theta
+        numbers = tuple(values[i] for i in range(theta.shape[0]))
+
+        def body(i: jax.Array, state: tuple) -> tuple:
+            out, used = state
+            part = [lax.dynamic_slice_in_dim(c, i * block, block) for c in columns]
+            results = plan.compute(numbers, part)
+            out = tuple(lax.dynamic_update_slice_in_dim(o, r, i * block, 0) for o, r in zip(out, results, strict=True))
+            return out, used | jnp.stack([jnp.any(r != 0) for r in results])
+
+        shapes, n_rows = _shapes(plan), columns[0].shape[0]
+        start = tuple(jnp.zeros((n_rows, *shape), dtype) for shape, dtype in shapes)
+        blocks = (n_here[0] + block - 1) // block
+        out, used = lax.fori_loop(0, blocks, body, (start, jnp.zeros(len(shapes), bool)))
+        return out, used[None]
+
+    mapped = jax.shard_map(
+        local,
+        mesh=mesh,
+        in_specs=(PartitionSpec(), PartitionSpec(EVENTS)),
+        out_specs=PartitionSpec(EVENTS),
+        check_vma=False,
+    )
+    return jax.jit(mapped, compiler_options=compiler_options(mesh))
+
+
+def store(plan: Plan, events: PlacedEvents, theta: np.ndarray, single: bool) -> tuple[PlacedEvents, str]:
+    """Return the same events with stored real columns in place of those that the model reads, and their layout.
+
+    Parameters
+    ----------
+    plan
+        What to store.
+    events
+        Events with the columns that the model reads.
+    theta
+        Parameters; only those that the plan holds fixed matter.
+    single
+        Whether the model works in float32.
+    """
+    columns, used = _compiled(plan, events.mesh, events.block, single)(theta, events.arrays)
+    some = iter(np.any(np.concatenate(shards_of(used)), axis=0).tolist())
+    source, kept, layout = iter(columns), [], ""
+    for kind in plan.full_layout:
+        if kind == "x":
+            next(some)
+            kept.append(next(source))
+            layout += kind
+            continue
+        re, im, has_re, has_im = next(source), next(source), next(some), next(some)
+        kept += [re, im] if has_re and has_im else [im] if has_im else [re]
+        layout += "c" if has_re and has_im else "i" if has_im else "r"
+    return replace(events, arrays=(tuple(kept), *events.arrays[1:])), layout
+
+
+def as_stored(plan: Plan, columns: tuple[jax.Array, ...]) -> str | None:
+    """Return the layout if the columns that a model reads are, as they are, what a plan stores; else None."""
+    same = len(columns) == len(plan.stored) and plan.is_trivial and tuple(plan.stored) == plan.graph.columns
+    return "x" * len(columns) if same and "c" not in plan.full_layout else None
