@@ -31,13 +31,13 @@ from jaxpwa.data.io import iter_chunks as iter_chunks  # noqa: E402
 from jaxpwa.data.io import read as read  # noqa: E402
 from jaxpwa.data.io import write as write  # noqa: E402
 from jaxpwa.data.particles import ParticleTable as ParticleTable  # noqa: E402
+from jaxpwa.inference.constraints import GaussianConstraint as GaussianConstraint  # noqa: E402
 from jaxpwa.inference.cost import Cost as Cost  # noqa: E402
 from jaxpwa.inference.fit import fit as fit  # noqa: E402
 from jaxpwa.inference.fit import minimizer as minimizer  # noqa: E402
 from jaxpwa.inference.likelihoods import BinnedNLL as BinnedNLL  # noqa: E402
 from jaxpwa.inference.likelihoods import ChiSquared as ChiSquared  # noqa: E402
 from jaxpwa.inference.likelihoods import ExtendedNLL as ExtendedNLL  # noqa: E402
-from jaxpwa.inference.likelihoods import GaussianConstraint as GaussianConstraint  # noqa: E402
 from jaxpwa.inference.likelihoods import UnbinnedNLL as UnbinnedNLL  # noqa: E402
 from jaxpwa.inference.parameters import Parameter as Parameter  # noqa: E402
 from jaxpwa.inference.result import FitError as FitError  # noqa: E402

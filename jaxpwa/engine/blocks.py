@@ -43,8 +43,11 @@ def block_size(n_shard: int, platform: str) -> int:
 
 
 def rung(n_blocks: int) -> int:
-    """Return the smallest rung of the ladder that holds ``n_blocks``: 1, 4, 16, 64, then 8 per octave."""
-    for small in (1, 4, 16, 64):
+    """Return the smallest rung of the ladder that holds ``n_blocks``: 16, 64, then 8 per octave.
+
+    Few events are given much room: it is not visited, and bins of all sizes up to some ten thousand share code.
+    """
+    for small in (16, 64):
         if n_blocks <= small:
             return small
     step = 1 << ((n_blocks - 1).bit_length() - 4)
@@ -52,7 +55,7 @@ def rung(n_blocks: int) -> int:
 
 
 def rung_below(n_blocks: int) -> int:
-    """Return the largest rung of the ladder that is not above ``n_blocks``, or 0."""
+    """Return the largest rung that is not above ``n_blocks``: of the ladder, or 1 or 4, for pieces that fill theirs."""
     if n_blocks <= 64:
         return max((r for r in (1, 4, 16, 64) if r <= n_blocks), default=0)
     step = 1 << (n_blocks.bit_length() - 4)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 import jax
 import jax.numpy as jnp
 from jax.extend import core as jex_core
@@ -13,6 +15,8 @@ from jaxpwa.engine.pairs import apply, split, square_of_modulus
 CONSTANT, DATA, PARAMETERS = 0, 1, 2
 """What a value depends on; the sum of the last two is both."""
 
+# Constants of up to so many numbers are compared.
+_SMALL = 64
 # Functions of the user's own that run outside of JAX: whatever they read, they run at every call.
 _OPAQUE = {"pure_callback", "io_callback", "debug_callback", "random_seed", "random_bits", "random_wrap"}
 
@@ -100,21 +104,17 @@ class _Builder:
 
     def constant(self, aval: Any, value: Any) -> Node:
         """Return the node of a constant; equal numbers are one node, so that steps of them can be equal."""
-        key = (str(aval), value) if getattr(aval, "shape", None) == () and not hasattr(value, "devices") else None
-        try:
-            return self.literals[key] if key else Node(aval, CONSTANT, value)
-        except (KeyError, TypeError):
-            node = Node(aval, CONSTANT, value)
-        try:
-            self.literals[key] = node
-        except TypeError:
-            return node
-        return node
+        if aval.size > _SMALL or isinstance(value, jax.core.Tracer):  # pyright: ignore[reportAttributeAccessIssue]
+            return Node(aval, CONSTANT, value)
+        key = str(aval), np.asarray(value).tobytes()
+        if key not in self.literals:
+            self.literals[key] = Node(aval, CONSTANT, value)
+        return self.literals[key]
 
     def walk(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Node]) -> list[Node]:
         nodes: dict[Any, Node] = dict(zip(jaxpr.invars, arguments, strict=True))
         for var, value in zip(jaxpr.constvars, constants, strict=True):
-            nodes[var] = Node(var.aval, CONSTANT, value)
+            nodes[var] = self.constant(var.aval, value)
 
         def read(atom: Any) -> Node:
             return self.constant(atom.aval, atom.val) if isinstance(atom, jex_core.Literal) else nodes[atom]

@@ -142,4 +142,6 @@ def _of_pairs(name: str, eqn: Any, inputs: Sequence[Pair]) -> Any:
         return Pair(_sub(z.re, other.re), _sub(z.im, other.im), z.dtype)
     if name == "mul":
         return _product(z, other)
+    if name == "div" and other.im is None and other.re.ndim == 0:
+        return _each(z, lambda part: part * (1 / other.re))
     return None

@@ -5,7 +5,7 @@ call. Cheap changes of form (broadcasts, conversions, signs) stay behind the cut
 more memory than storing what they start from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -113,6 +113,14 @@ class Plan:
         values = run(self.late, known)
         output = self.graph.output
         return join(values.get(output, output.value))
+
+
+def simplified(function: Callable[..., Any], numbers: Sequence[Any], columns: Sequence[Any]) -> Any:
+    """Call ``function(numbers, columns)`` with cheaper operations, all of it at every call."""
+    graph = trace(function, numbers, columns, ())
+    known = dict(zip((*graph.parameters, *graph.columns), (*numbers, *columns), strict=True))
+    values = run(graph.steps, known)
+    return join(values.get(graph.output, graph.output.value))
 
 
 def _cost(step: Step) -> float:

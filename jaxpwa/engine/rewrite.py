@@ -1,53 +1,14 @@
-"""The user's formula, traced and evaluated again with cheaper operations.
+"""Single operations of a traced formula: apply them, and know the division that is worth replacing.
 
 Division by a number that is the same for all events, such as a width, becomes multiplication by its reciprocal: the
 value changes in the last bit at most, while reverse mode no longer divides once more per event for each such
 division (W1 at 10^7 events: gradient 40 -> 33 ms, Hessian 248 -> 166 ms).
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax.extend import core as jex_core
-
-
-def with_reciprocals(function: Callable[..., jax.Array], *arguments: Any) -> jax.Array:
-    """Call a function of pytrees of arrays with divisions by scalars replaced.
-
-    Parameters
-    ----------
-    function
-        Returns one array.
-    arguments
-        Tuples of arrays; tracers, when called inside a transformation.
-    """
-    closed = jax.make_jaxpr(function)(*arguments)
-    (result,) = _evaluate(closed.jaxpr, closed.consts, jax.tree.leaves(arguments))
-    return result
-
-
-def _evaluate(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
-    """Evaluate a jaxpr, nested calls of jitted functions included."""
-    values: dict[Any, Any] = {}
-
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, jex_core.Literal) else values[atom]
-
-    values.update(zip(jaxpr.constvars, constants, strict=True))
-    values.update(zip(jaxpr.invars, arguments, strict=True))
-    for eqn in jaxpr.eqns:
-        inputs = [read(atom) for atom in eqn.invars]
-        inner = eqn.params.get("jaxpr")
-        if eqn.primitive.name in ("jit", "pjit") and isinstance(inner, jex_core.ClosedJaxpr):
-            outputs = _evaluate(inner.jaxpr, inner.consts, inputs)
-        elif is_division_by_scalar(eqn):
-            outputs = [inputs[0] * (1 / inputs[1])]
-        else:
-            outputs = bind(eqn, inputs)
-        values.update(zip(eqn.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
 
 
 def is_division_by_scalar(eqn: Any) -> bool:

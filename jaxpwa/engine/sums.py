@@ -20,8 +20,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
 from jaxpwa.engine.devices import EVENTS, compiler_options, shards_of
 from jaxpwa.engine.model import ModelRef
-from jaxpwa.engine.precompute import Plan
-from jaxpwa.engine.rewrite import with_reciprocals
+from jaxpwa.engine.precompute import Plan, simplified
 
 Summand = Callable[[jax.Array, tuple[jax.Array, ...], jax.Array], jax.Array]
 """``g(intensity, extras, real) -> (block,)``, all of block length; 0, with a finite derivative, where ``real``
@@ -55,7 +54,7 @@ def _block_sum(spec: SumSpec, theta: jax.Array, events: tuple, real: jax.Array) 
 
     numbers = tuple(values[i] for i in range(len(spec.parameters)))
     if spec.plan is None:
-        intensity = with_reciprocals(model, numbers, columns)
+        intensity = simplified(model, numbers, columns)
     else:
         intensity = spec.plan.intensity(numbers, columns, spec.layout)
     terms = spec.summand(intensity.astype(jnp.result_type(float)), extras, real)

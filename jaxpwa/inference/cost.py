@@ -1,7 +1,7 @@
 """The common behaviour of costs: values, derivatives, sums, and what to say when a value is not finite."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -189,6 +189,41 @@ class Cost:
         matrix = cost._checked(theta, cost._compute(theta, 2), 3)[2]
         order = [cost._known.index(n) for n in params]
         return matrix[np.ix_(order, order)]
+
+    def explain(self) -> str:
+        """Say what is stored, how sums over Monte Carlo are taken, and why not more is done.
+
+        Returns
+        -------
+        Text, one paragraph per sum over events. Whether sums go over pseudo-events is decided at the first call.
+        """
+        return "\n".join([repr(self), *(term.explain() for term in self._terms)])
+
+    def holding(self, values: Mapping[str, float]) -> "Cost":
+        """Return a cost that is the same as long as these parameters have these values, and may be faster.
+
+        Parameters
+        ----------
+        values
+            Parameters that don't change, by name: what depends on them and on events alone is computed once, too.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
+        """
+        unknown = [n for n in values if n not in self._known]
+        if unknown:
+            msg = f"unknown parameter {known(unknown)}; this cost depends on: {known(self._known)}."
+            raise ValueError(msg)
+        held = {name: float(value) for name, value in values.items()}
+        terms = tuple(t.holding(held) if isinstance(t, EventTerm) else t for t in self._terms)
+        if all(a is b for a, b in zip(terms, self._terms, strict=True)):
+            return self
+        cost = object.__new__(Cost)
+        cost.__dict__.update(self.__dict__)
+        cost._terms, cost._bound = terms, {}
+        return cost
 
     def as_function(self) -> tuple[Callable[[Params, Any], jax.Array], tuple]:
         """Return the cost for the user's own JAX code: samplers, optimisers, transformations.

@@ -181,13 +181,14 @@ def fit(
         msg = f"tolerance must be positive, got {tolerance}."
         raise ValueError(msg)
     with progress_bar("fit", None, "call", progress) as bar:
-        objective = Objective(cost, lambda _: bar.update())
+        objective = Objective(cost.holding(table.fixed_values), lambda _: bar.update())
         _check_start(cost, objective, table)
         objective.check_gradient(table.values, table.free)
         settings = {"strategy": strategy, "tol": tolerance, "precision": precision, "print_level": print_level}
         minuit, verdict = _search(objective, table, cost.errordef, settings, max_calls)
         problem = _problem(minuit, table, verdict, tolerance * cost.errordef)
         minos_errors = {} if problem else _minos(minuit, minos_names, cl)
+        objective.use(cost)  # the Minuit object is the user's now, who may free what was fixed
     result = _record(cost, table, minuit, verdict, objective, problem, minos_errors, time.perf_counter() - began)
     if problem:
         text = f"the fit of {cost._label} is not valid: {problem}"

@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from jaxpwa._checks import check_length, first_bad, known
+from jaxpwa._checks import check_length, first_bad
 from jaxpwa._types import Intensity
 from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.devices import Devices
+from jaxpwa.engine.prepare import Settings
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.summands import log_intensity, plain_intensity, poisson_deviance, squared_pull
-from jaxpwa.inference.terms import EventTerm, GaussianTerm
+from jaxpwa.inference.terms import EventTerm
 
 
 def _names(parameters: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -33,6 +34,20 @@ def _names(parameters: Sequence[str] | None) -> tuple[str, ...] | None:
         msg = f"parameters must be a sequence of names, got the string {parameters!r}: write [{parameters!r}]."
         raise TypeError(msg)
     return None if parameters is None else tuple(parameters)
+
+
+def _settings(precompute: bool, memory_budget: float | None, normalization: str = "auto") -> Settings:
+    """Read the keywords that say what may be done to make a cost faster."""
+    if not isinstance(precompute, bool):
+        msg = f"precompute must be True or False, got {precompute!r}."
+        raise TypeError(msg)
+    if memory_budget is not None and not memory_budget >= 0:
+        msg = f"memory_budget must be a number of bytes, or None for a quarter of the memory, got {memory_budget!r}."
+        raise ValueError(msg)
+    if normalization not in ("auto", "direct"):
+        msg = f"normalization must be 'auto' or 'direct', got {normalization!r}."
+        raise ValueError(msg)
+    return Settings(precompute, None if memory_budget is None else int(memory_budget), normalization == "auto")
 
 
 def _label(kind: str, intensity: Intensity) -> str:
@@ -80,6 +95,13 @@ class UnbinnedNLL(Cost):
         Names of the parameters, in the order wanted. None: found by looking at what the intensity reads.
     devices
         None: as many as the events keep busy. Else a number or a sequence of JAX devices.
+    precompute
+        Compute what depends on events alone once, and store it; False: at every call.
+    memory_budget
+        Most bytes to store; None: a quarter of the memory of the host, or of the devices.
+    normalization
+        ``"auto"``: where the intensity is of second degree in what is stored, sums over Monte Carlo go over a few
+        pseudo-events with the same moments, once that has agreed with the sum over all; ``"direct"``: never.
 
     Raises
     ------
@@ -103,10 +125,15 @@ class UnbinnedNLL(Cost):
         normalization_mc: Any = None,
         parameters: Sequence[str] | None = None,
         devices: Devices = None,
+        precompute: bool = True,
+        memory_budget: float | None = None,
+        normalization: str = "auto",
     ):
         names = _names(parameters)
         data = as_dataset(data, "data")
-        terms = [EventTerm.make(intensity, data, "data", log_intensity, parameters=names, scale=-1.0, devices=devices)]
+        settings = _settings(precompute, memory_budget, normalization)
+        common: dict[str, Any] = {"parameters": names, "devices": devices, "settings": settings}
+        terms = [EventTerm.make(intensity, data, "data", log_intensity, scale=-1.0, **common)]
         if normalization_mc is not None:
             mc = as_dataset(normalization_mc, "normalization_mc")
             w, w_mc = data.sum_of_weights, mc.sum_of_weights
@@ -119,11 +146,10 @@ class UnbinnedNLL(Cost):
                     mc,
                     "normalization_mc",
                     plain_intensity,
-                    parameters=names,
                     scale=w,
                     offset=-w * np.log(w_mc),
                     log=True,
-                    devices=devices,
+                    **common,
                 )
             )
         super().__init__(terms, 0.5, terms[0].total.n_events, _label("UnbinnedNLL", intensity))
@@ -138,7 +164,7 @@ class ExtendedNLL(Cost):
 
     Parameters
     ----------
-    intensity, data, parameters, devices
+    intensity, data, parameters, devices, precompute, memory_budget, normalization
         As in `UnbinnedNLL`; the scale of the intensity is now the yield.
     accepted_mc
         Monte Carlo that is flat in phase space and passed the detector and the reconstruction.
@@ -160,6 +186,9 @@ class ExtendedNLL(Cost):
         *,
         parameters: Sequence[str] | None = None,
         devices: Devices = None,
+        precompute: bool = True,
+        memory_budget: float | None = None,
+        normalization: str = "auto",
     ):
         names = _names(parameters)
         data = as_dataset(data, "data")
@@ -168,7 +197,8 @@ class ExtendedNLL(Cost):
         if not isinstance(number, (int, float, np.integer, np.floating)) or not 0 < number < np.inf:
             msg = f"n_generated must be a positive number, the events generated, got {n_generated!r}."
             raise ValueError(msg)
-        common = {"parameters": names, "devices": devices}
+        settings = _settings(precompute, memory_budget, normalization)
+        common: dict[str, Any] = {"parameters": names, "devices": devices, "settings": settings}
         terms = [
             EventTerm.make(intensity, data, "data", log_intensity, scale=-1.0, **common),
             EventTerm.make(intensity, mc, "accepted_mc", plain_intensity, scale=1.0 / float(number), **common),
@@ -191,7 +221,7 @@ class BinnedNLL(Cost):
         One row per bin: a `Dataset` or what makes one, with what the intensity reads (centres, widths ...).
     counts
         Observed numbers, ``(bins,)``, not negative, or the name of a column. Any number type.
-    parameters, devices
+    parameters, devices, precompute, memory_budget
         As in `UnbinnedNLL`.
 
     Raises
@@ -212,6 +242,8 @@ class BinnedNLL(Cost):
         *,
         parameters: Sequence[str] | None = None,
         devices: Devices = None,
+        precompute: bool = True,
+        memory_budget: float | None = None,
     ):
         bins = as_dataset(bins, "bins")
         n = _column(counts, bins, "counts")
@@ -230,6 +262,7 @@ class BinnedNLL(Cost):
             scale=1.0,
             extras=(n,),
             devices=devices,
+            settings=_settings(precompute, memory_budget),
         )
         super().__init__([term], 0.5, term.total.n_events, _label("BinnedNLL", intensity))
 
@@ -252,7 +285,7 @@ class ChiSquared(Cost):
     sigma
         Their standard deviations, ``(points,)``, positive, or the name of a column. A bin without events has no
         such error: leave it out, or use `BinnedNLL`.
-    parameters, devices
+    parameters, devices, precompute, memory_budget
         As in `UnbinnedNLL`.
 
     Raises
@@ -270,6 +303,8 @@ class ChiSquared(Cost):
         *,
         parameters: Sequence[str] | None = None,
         devices: Devices = None,
+        precompute: bool = True,
+        memory_budget: float | None = None,
     ):
         points = as_dataset(points, "points")
         y = _column(observed, points, "observed")
@@ -289,61 +324,6 @@ class ChiSquared(Cost):
             scale=1.0,
             extras=(y, s),
             devices=devices,
+            settings=_settings(precompute, memory_budget),
         )
         super().__init__([term], 1.0, term.total.n_events, _label("ChiSquared", intensity))
-
-
-class GaussianConstraint(Cost):
-    r"""Knowledge from elsewhere about parameters, as a Gaussian.
-
-    .. math:: \frac12 (p - \mu)^T C^{-1} (p - \mu)
-
-    Parameters
-    ----------
-    names
-        Name of a parameter, or several names.
-    mean
-        Number, or one per name.
-    sigma
-        Standard deviation, positive: number, or one per name (uncorrelated).
-    covariance
-        Instead of ``sigma``: covariance matrix, ``(names, names)``, positive definite.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If shapes differ, names repeat, or the errors are not positive.
-
-    Examples
-    --------
-    >>> import jaxpwa as jp
-    >>> jp.GaussianConstraint("mass", 0.775, 0.001)({"mass": 0.777})
-    2.0000000000000036
-    """
-
-    def __init__(self, names: str | Sequence[str], mean: Any, sigma: Any = None, *, covariance: Any = None):
-        names = (names,) if isinstance(names, str) else tuple(names)
-        n = len(names)
-        if not n or len(set(names)) != n:
-            msg = f"names must be one or more different parameter names, got {names}."
-            raise ValueError(msg)
-        mu = np.atleast_1d(np.asarray(mean, np.float64))
-        if (sigma is None) == (covariance is None):
-            msg = "give either sigma or covariance."
-            raise ValueError(msg)
-        if covariance is None:
-            s = np.atleast_1d(np.asarray(sigma, np.float64))
-            if s.shape != (n,) or not np.all((s > 0) & np.isfinite(s)):
-                msg = f"sigma must be {n} positive number(s), one for each of {known(names)}, got {sigma!r}."
-                raise ValueError(msg)
-            matrix = np.diag(s**2)
-        else:
-            matrix = np.atleast_2d(np.asarray(covariance, np.float64))
-        if mu.shape != (n,) or not np.all(np.isfinite(mu)):
-            msg = f"mean must be {n} number(s), one for each of {known(names)}, got {mean!r}."
-            raise ValueError(msg)
-        if matrix.shape != (n, n) or not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix)[0] <= 0:
-            msg = f"covariance must be a symmetric positive definite matrix of shape ({n}, {n})."
-            raise ValueError(msg)
-        term = GaussianTerm(names, mu, np.linalg.inv(matrix), 1.0, np.arange(n))
-        super().__init__([term], 0.5, 0, f"GaussianConstraint({known(names)})")

@@ -39,6 +39,11 @@ class Objective:
         self._last: dict[int, tuple[bytes, list]] = {}
         self.n_value = self.n_gradient = self.n_hessian = self.n_forbidden = 0
 
+    def use(self, cost: Cost) -> None:
+        """Go on with another cost of the same value, which may have other derivatives."""
+        self._cost = cost
+        self._last.clear()
+
     def _seen(self, value: float, finite: bool) -> float:
         """Return the value to hand on."""
         if not finite:

@@ -146,6 +146,11 @@ class ParameterTable:
         )
 
     @property
+    def fixed_values(self) -> dict[str, float]:
+        """Values of the parameters that are not fitted, by name."""
+        return {self.names[i]: float(self.values[i]) for i in np.flatnonzero(self.fixed)}
+
+    @property
     def free(self) -> np.ndarray:
         """Positions of the parameters that are fitted."""
         return np.flatnonzero(~self.fixed)

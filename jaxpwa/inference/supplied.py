@@ -202,6 +202,10 @@ class SuppliedTerm:
         )
         raise TypeError(msg)
 
+    def explain(self) -> str:
+        """Say where the intensities come from."""
+        return f"{self.what}, {self.source.n_events} events: intensities from {type(self.source).__name__}"
+
     def faults(self, theta: np.ndarray) -> list[tuple[str, str]]:
         """Return what is wrong with the intensities, as (kind, sentence)."""
         return self.faults_at(self._packed(theta))

@@ -196,6 +196,25 @@ class EventTerm:
 
         return term
 
+    def explain(self) -> str:
+        """Say what is stored and how the sum is taken."""
+        account, n = self.account, self.total.n_events
+        lines = [f"{self.what}, {n} events that count:"]
+        if self.is_open:
+            lines.append("  nothing is decided before the parameters are named: bind them, or fit")
+        elif account.stored:
+            size = sum(b for _, b in account.stored)
+            lines.append(f"  stored once: {size} bytes per event, {size * n / 1e6:.3g} MB")
+            lines += [f"    {b:4d} bytes  {text}" for text, b in account.stored]
+        else:
+            lines.append(f"  nothing is stored: {account.why_not}")
+        if self.total.spec.summand is plain_intensity:
+            why = f": {account.why_direct}" if account.why_direct else ""
+            undecided = account.path == "direct" and isinstance(self.total, ProvenSum) and not why
+            path = "decided at the first call" if undecided else account.path
+            lines.append(f"  sum of the intensity: {path}{why}")
+        return "\n".join(lines)
+
     def intensities(self, theta: np.ndarray) -> np.ndarray:
         """Return the intensity of every event, ``(events,)``, those of weight 0 included."""
         spec, data = self.total.spec, self.data
@@ -273,6 +292,10 @@ class GaussianTerm:
             return 0.5 * self.scale * r @ self.precision @ r
 
         return term
+
+    def explain(self) -> str:
+        """Say what it is."""
+        return f"penalty on {', '.join(self.parameters)}"
 
     def faults(self, theta: np.ndarray) -> list[tuple[str, str]]:
         """Return nothing: a penalty is finite wherever the parameters are."""
