@@ -1,9 +1,12 @@
-"""The two JAX settings that jaxpwa makes when it is imported.
+"""The JAX settings that jaxpwa makes when it is imported.
 
 64-bit numbers are turned on (sums over 10^7 events and MINUIT's steps need them) and one virtual
 CPU device is made per usable core (so that a sharded sum uses every core). Both give way to what
 the user has set: ``JAX_ENABLE_X64`` or ``JAXPWA_X64=0``; ``JAX_NUM_CPU_DEVICES``, XLA's
 ``--xla_force_host_platform_device_count``, an earlier ``jax.config.update`` or ``JAXPWA_CPU_DEVICES=n``.
+
+``JAXPWA_COMPILATION_CACHE=folder`` keeps compiled code between runs: it sets JAX's own persistent cache, for code of any
+size. Nothing is kept unless it is set.
 """
 
 import os
@@ -46,7 +49,13 @@ def _wanted_cpu_devices() -> int | None:
 
 
 def configure() -> None:
-    """Apply both settings once, at import; never fail because JAX already runs."""
+    """Apply the settings once, at import; never fail because JAX already runs."""
+    folder = os.environ.get("JAXPWA_COMPILATION_CACHE")
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        # JAX would keep only what took more than a second to compile; a fit compiles a handful of smaller things.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     if os.environ.get("JAXPWA_X64", "1") == "0":
         pass
     elif "JAX_ENABLE_X64" not in os.environ:

@@ -241,6 +241,26 @@ print(cost({"a": 1.0}), [str(w.message) for w in caught if issubclass(w.category
         assert "JAX was running before jaxpwa was imported, with 1 CPU device(s)" in done.stdout
 
 
+def test_compiled_code_is_kept_between_runs_where_a_folder_is_set(tmp_path):
+    code = """
+import jaxpwa as jp, numpy as np, jax, logging
+hits = []
+class Count(logging.Handler):
+    def emit(self, record):
+        hits.append("cache hit" in record.getMessage())
+logging.getLogger("jax._src.compiler").addHandler(Count())
+logging.getLogger("jax._src.compiler").setLevel(logging.DEBUG)
+cost = jp.UnbinnedNLL(lambda p, d: p["a"] * d["x"] ** p["b"], {"x": np.linspace(1, 2, 100)})
+print(repr(cost({"a": 1.0, "b": 2.0})), any(hits))
+"""
+    folder = tmp_path / "compiled"
+    first, second = (run_python(code, JAXPWA_COMPILATION_CACHE=str(folder)) for _ in range(2))
+    assert first.returncode == second.returncode == 0, second.stderr
+    assert first.stdout.split()[0] == second.stdout.split()[0]
+    assert any(folder.iterdir())
+    assert (first.stdout.split()[1], second.stdout.split()[1]) == ("False", "True")
+
+
 def test_a_nonsense_number_of_devices_is_refused():
     done = run_python("import jaxpwa", JAXPWA_CPU_DEVICES="many")
     assert "JAXPWA_CPU_DEVICES must be a whole number of at least 1, got 'many'" in done.stderr
