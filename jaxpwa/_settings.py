@@ -5,8 +5,8 @@ CPU device is made per usable core (so that a sharded sum uses every core). Both
 the user has set: ``JAX_ENABLE_X64`` or ``JAXPWA_X64=0``; ``JAX_NUM_CPU_DEVICES``, XLA's
 ``--xla_force_host_platform_device_count``, an earlier ``jax.config.update`` or ``JAXPWA_CPU_DEVICES=n``.
 
-``JAXPWA_COMPILATION_CACHE=folder`` keeps compiled code between runs: it sets JAX's own persistent cache, for code of any
-size. Nothing is kept unless it is set.
+``JAXPWA_COMPILATION_CACHE=folder`` keeps compiled code between runs: it sets JAX's own persistent cache, for code of
+any size. Nothing is kept unless it is set.
 """
 
 import os
