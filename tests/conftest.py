@@ -27,3 +27,13 @@ def shared_data() -> Path:
 def rho_folder(shared_data: Path) -> Path:
     """Polarised rho photoproduction: RHOw.csv (data) and flat_data.csv (Monte Carlo)."""
     return shared_data / "pypwa" / "tests" / "test_data" / "docs" / "program_data" / "rho"
+
+
+@pytest.fixture(autouse=True)
+def _kinds_that_are_installed(request: pytest.FixtureRequest) -> None:
+    """Skip tests of amplitudes whose library is not there."""
+    kind = getattr(request.node, "callspec", None) and request.node.callspec.params.get("kind")
+    if getattr(kind, "USE_TORCH", False):
+        pytest.importorskip("torch")
+    elif "Numexpr" in getattr(kind, "__name__", ""):
+        pytest.importorskip("numexpr")

@@ -385,6 +385,10 @@ FORMULAS = {
 NOT_OF_PANDAS = ("column", "newaxis", "special polynomial", "ranks", "integers")
 
 
+if not hasattr(jax.scipy.special, "wofz"):  # JAX before 0.9
+    del FORMULAS["voigt"]
+
+
 @pytest.mark.parametrize("name", FORMULAS)
 def test_formula(name):
     to_jax(FunctionAmplitude(lambda: None, FORMULAS[name]), STRUCTURED)

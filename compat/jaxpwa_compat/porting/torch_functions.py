@@ -29,7 +29,7 @@ _SPECIAL = {
     "erf": jsp.erf, "erfc": jsp.erfc, "erfinv": jsp.erfinv, "lgamma": jsp.gammaln, "gammaln": jsp.gammaln,
     "digamma": jsp.digamma, "psi": jsp.digamma, "i0": jsp.i0, "i0e": jsp.i0e, "i1": jsp.i1, "i1e": jsp.i1e,
     "xlogy": jsp.xlogy, "xlog1py": jsp.xlog1py, "sigmoid": jax.nn.sigmoid, "expit": jax.nn.sigmoid, "relu": jax.nn.relu,
-    "softplus": jax.nn.softplus, "logit": jsp.logit, "ndtr": jsp.ndtr, "erfcx": jsp.erfcx, "entr": jsp.entr,
+    "softplus": jax.nn.softplus, "logit": jsp.logit, "ndtr": jsp.ndtr, "entr": jsp.entr,
 }  # fmt: skip
 
 
