@@ -108,7 +108,7 @@ def fit(amplitude, data):
         minuit = pwa.minuit(START, likelihood)
         for name, lower in LOWER.items():
             minuit.limits[name] = (lower, None)
-        minuit.tol = 1e-3  # a hundredth of MINUIT's own, to compare the kinds with each other
+        minuit.tol = 1e-4  # a thousandth of MINUIT's own, to compare the kinds with each other
         minuit.migrad()
         minuit.hesse()
     return minuit
