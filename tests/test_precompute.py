@@ -50,7 +50,7 @@ def test_neither_storing_nor_integrals_change_value_gradient_or_hessian(name, we
     assert path.startswith("integrals" if model.quadratic else "direct"), fast.explain()
 
 
-@pytest.mark.parametrize("name", ["w2", "shared", "incoherent"])
+@pytest.mark.parametrize("name", ["w2", "rho", "K-matrix", "closed over"])
 def test_the_normalised_likelihood_goes_over_pseudo_events_too(name):
     model = ZOO[name]
     plain = jp.UnbinnedNLL(model.intensity, DATASET, normalization_mc=MC_SET, precompute=False, normalization="direct")
@@ -135,7 +135,7 @@ def test_data_only_parts_run_once_and_not_at_every_call():
 
 def test_columns_that_are_not_needed_any_more_are_dropped():
     def intensity(p, d):
-        return p["a"] + p["b"] * (jnp.exp(-d["x"]) * jnp.cos(d["phi"]) * jnp.sin(d["Phi"]))
+        return p["a"] + p["b"] * jnp.exp(-d["x"]) * jnp.cos(d["phi"]) * jnp.sin(d["Phi"])
 
     term = jp.UnbinnedNLL(intensity, DATA)._terms[0]
     assert len(term.total.arrays[0]) == 1

@@ -226,14 +226,12 @@ ZOO = {
     "w2 zero couplings": Model(
         lambda p, d: jnp.abs(amplitude(p, d)) ** 2, COUPLINGS | {"r11": 0.0, "i11": 0.0, "r22": 0.0, "i22": 0.0}, True
     ),
-    "rho": Model(rho, {"A1": 5.0, "A2": 0.4}, False),
+    "rho": Model(rho, {"A1": 5.0, "A2": 0.4}, True),
     "free mass": Model(free_mass, {"m0": 1.3, "w0": 0.1, "r": 0.4, "a": 1.0, "b": 0.5}, False),
     "held mass": Model(free_mass, {"m0": 1.3, "w0": 0.1, "r": 0.4, "a": 1.0, "b": 0.5}, True, ("m0", "w0")),
-    "K-matrix": Model(k_matrix, {"b0": 1.0, "c0": 0.3, "b1": -0.5, "c1": 0.6}, False),
-    "polarised": Model(
-        reflectivities, {k: v for k, v in COUPLINGS.items() if k[1:] in ("00", "10", "11", "20")}, False
-    ),
-    "python loop": Model(python_loop, {f"c{k}": 0.5 + 0.1 * k for k in range(6)}, False),
+    "K-matrix": Model(k_matrix, {"b0": 1.0, "c0": 0.3, "b1": -0.5, "c1": 0.6}, True),
+    "polarised": Model(reflectivities, {k: v for k, v in COUPLINGS.items() if k[1:] in ("00", "10", "11", "20")}, True),
+    "python loop": Model(python_loop, {f"c{k}": 0.5 + 0.1 * k for k in range(6)}, True),
     "piecewise": Model(piecewise, {"a": 0.7, "b": 0.9}, False),
     "incoherent": Model(incoherent, COUPLINGS, True),
     "incoherent, one zero": Model(incoherent, COUPLINGS | {k: 0.0 for k in COUPLINGS if k[1] == "2"}, True),
@@ -246,10 +244,10 @@ ZOO = {
     "custom rule": Model(custom_rule, {"a": 0.5, "b": 0.3}, False),
     "nested jit": Model(nested_jit, {"a": 0.5, "b": 0.3, "c": -0.2}, True),
     "vmap": Model(mapped, {"a": 0.5, "b": 0.3, "c": -0.2}, True),
-    "closed over": Model(closed_over, {"a": 0.5, "b": 0.3}, False),
+    "closed over": Model(closed_over, {"a": 0.5, "b": 0.3}, True),
     "four-vectors": Model(four_vectors, {"a": 0.5, "b": 0.3, "c": 1.0}, False),
     "integer column": Model(integer_column, {"a": 0.5, "b": 0.3, "c": 0.2}, False),
     "data only": Model(data_only, {"a": 0.5}, True),
     "power law": Model(power_law, {"a": 0.5, "b": 0.3}, False),
-    "parameters as a whole": Model(by_whole, {"a": 0.5, "b": 0.3}, False),
+    "parameters as a whole": Model(by_whole, {"a": 0.5, "b": 0.3}, True),
 }

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core as jex_core
 
+from jaxpwa.engine.distribute import distributed
 from jaxpwa.engine.pairs import apply, split, square_of_modulus
 
 CONSTANT, DATA, PARAMETERS = 0, 1, 2
@@ -73,7 +74,13 @@ class Graph:
     steps: list[Step]
 
 
-def trace(function: Callable[..., Any], numbers: Sequence[Any], columns: Sequence[Any], held: Iterable[int]) -> Graph:
+def trace(
+    function: Callable[..., Any],
+    numbers: Sequence[Any],
+    columns: Sequence[Any],
+    held: Iterable[int],
+    squares: bool = False,
+) -> Graph:
     """Trace ``function(numbers, columns)`` into a graph.
 
     Parameters
@@ -84,9 +91,11 @@ def trace(function: Callable[..., Any], numbers: Sequence[Any], columns: Sequenc
         Shapes and types of the arguments.
     held
         Positions of numbers that count as constants.
+    squares
+        Whether factors are drawn into squares, too.
     """
     closed = jax.make_jaxpr(function)(tuple(numbers), tuple(columns))
-    builder = _Builder()
+    builder = _Builder(squares)
     held = set(held)
     inputs = [
         Node(v.aval, DATA if i >= len(numbers) else CONSTANT if i in held else PARAMETERS)
@@ -97,7 +106,8 @@ def trace(function: Callable[..., Any], numbers: Sequence[Any], columns: Sequenc
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, squares: bool) -> None:
+        self.squares = squares
         self.steps: list[Step] = []
         self.made: dict[Any, tuple[Node, ...]] = {}
         self.literals: dict[Any, Node] = {}
@@ -130,6 +140,12 @@ class _Builder:
         return [read(atom) for atom in jaxpr.outvars]
 
     def step(self, eqn: Any, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
+        node = distributed(
+            eqn, inputs, lambda operation, nodes: self.plain_step(operation, nodes)[0], DATA, self.squares
+        )
+        return self.plain_step(eqn, inputs) if node is None else (node,)
+
+    def plain_step(self, eqn: Any, inputs: tuple[Node, ...]) -> tuple[Node, ...]:
         key = None
         if not eqn.effects:
             try:

@@ -133,7 +133,13 @@ def _cost(step: Step) -> float:
 
 @lru_cache(maxsize=256)
 def make_plan(
-    model: ModelRef, names: tuple[str, ...], columns: ColumnSpecs, single: bool, length: int, held: tuple[str, ...] = ()
+    model: ModelRef,
+    names: tuple[str, ...],
+    columns: ColumnSpecs,
+    single: bool,
+    length: int,
+    held: tuple[str, ...] = (),
+    squares: bool = False,
 ) -> Plan:
     """Cut a model where its parameters come in.
 
@@ -149,6 +155,8 @@ def make_plan(
         Events in a block.
     held
         Parameters that don't change: what depends on them and on events alone is computed once, too.
+    squares
+        Draw factors that depend on events alone into squares: for sums of the intensity, which only need a low degree.
     """
     number = jax.ShapeDtypeStruct((), jnp.float32 if single else jnp.result_type(float))
     structs = [jax.ShapeDtypeStruct((length, *shape), dtype) for _, shape, dtype in columns]
@@ -157,7 +165,7 @@ def make_plan(
     def function(numbers: tuple, arrays: tuple) -> Any:
         return model.function(dict(zip(names, numbers, strict=True)), dict(zip(column_names, arrays, strict=True)))
 
-    graph = trace(function, [number] * len(names), structs, [names.index(n) for n in held])
+    graph = trace(function, [number] * len(names), structs, [names.index(n) for n in held], squares)
     return cut(graph)
 
 

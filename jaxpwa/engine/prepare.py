@@ -185,7 +185,8 @@ def prepare(
         return plain, account
     held = held or {}
     names = tuple(n for n in spec.parameters if n in held)
-    plan = make_plan(spec.model, spec.parameters, columns, spec.single, events.block, names)
+    wants_integrals = is_plain and settings.integrals
+    plan = make_plan(spec.model, spec.parameters, columns, spec.single, events.block, names, wants_integrals)
     budget = settings.memory_budget
     if budget is None:
         budget = default_budget(spec.mesh.devices.flat[0].platform)
@@ -200,7 +201,7 @@ def prepare(
             (describe(node), bytes_per_event(node) // halves.get(kind, 1))
             for node, kind in zip(plan.stored, layout, strict=True)
         ]
-    if not is_plain or not settings.integrals:
+    if not wants_integrals:
         account.why_direct = "normalization='direct'" if is_plain else ""
         return total, account
     if not good:
@@ -211,10 +212,12 @@ def prepare(
         total = EventSum(replace(spec, plan=plan, layout=layout), events)
     try:
         pseudo = pseudo_sum(total, plan, columns, names)
+        if pseudo.n_events * 4 > events.n_events:
+            msg = f"{pseudo.n_events} pseudo-events for {events.n_events} events gain nothing"
+            raise NotQuadratic(msg)
     except NotQuadratic as reason:
+        # The plan for a low degree does more per event than a sum over all events needs.
+        total, account = prepare(spec, events, columns, replace(settings, integrals=False), is_plain, held)
         account.why_direct = str(reason)
-        return total, account
-    if pseudo.n_events * 4 > events.n_events:
-        account.why_direct = f"{pseudo.n_events} pseudo-events for {events.n_events} events gain nothing"
         return total, account
     return ProvenSum(total, pseudo, account), account

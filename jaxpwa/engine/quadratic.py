@@ -207,7 +207,7 @@ def pseudo_sum(total: EventSum, plan: Plan, columns: ColumnSpecs, held: tuple[st
         raise NotQuadratic(msg)
     numbers, weights = pseudo_events(matrix)
     length = _ROWS * -(-len(weights) // _ROWS)
-    small = make_plan(spec.model, spec.parameters, columns, spec.single, length, held)
+    small = make_plan(spec.model, spec.parameters, columns, spec.single, length, held, True)
     if [(n.aval.shape[1:], n.aval.dtype) for n in small.stored] != [
         (n.aval.shape[1:], n.aval.dtype) for n in plan.stored
     ]:

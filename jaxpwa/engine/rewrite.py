@@ -10,6 +10,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax.extend import core as jex_core
 
+from jaxpwa.engine.distribute import Operation
+
 
 def is_division_by_scalar(eqn: Any) -> bool:
     """Tell whether an equation divides an array by a number."""
@@ -20,7 +22,9 @@ def is_division_by_scalar(eqn: Any) -> bool:
 
 
 def bind(eqn: Any, inputs: list[Any]) -> list[Any]:
-    """Apply an equation's primitive as it is."""
+    """Apply an equation's primitive as it is, or an operation of our own by its function."""
+    if isinstance(eqn, Operation):
+        return [eqn.function(*inputs)]
     bound = eqn.primitive.get_bind_params(eqn.params)
     # JAX before 0.10 gives the functions of custom derivatives apart from the other parameters.
     functions, params = bound if isinstance(bound, tuple) else ([], bound)
