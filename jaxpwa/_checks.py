@@ -41,6 +41,18 @@ def check_length(what: str, got: int, of: str, expected: int) -> None:
         raise ValueError(msg)
 
 
+def numbers_per(of: str, values: np.ndarray, what: str, expected: int) -> np.ndarray:
+    """Return one real number per event (or row, or bin) as float64, or say why the values are not that."""
+    if values.dtype.kind not in "fiub":
+        msg = f"{what} must be real numbers, got dtype {values.dtype}."
+        raise TypeError(msg)
+    if values.ndim != 1:
+        msg = f"{what} must have shape ({of}s,), got shape {values.shape}."
+        raise ValueError(msg)
+    check_length(what, len(values), of, expected)
+    return values.astype(np.float64)
+
+
 def first_bad(mask: np.ndarray) -> int:
     """Index of the first true entry."""
     return int(np.argmax(mask))

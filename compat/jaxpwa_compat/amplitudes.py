@@ -7,6 +7,23 @@ from typing import Any
 import numpy as np
 
 
+def style_of(amplitude: Any) -> tuple[bool, bool]:
+    """Return whether an amplitude wants processes, and threads, by its flags.
+
+    Raises
+    ------
+    RuntimeError
+        If it wants both.
+    """
+    if getattr(amplitude, "DEBUG", False):
+        return False, False
+    processes, threads = bool(amplitude.USE_MP), bool(amplitude.USE_THREADS)
+    if processes and threads:
+        msg = "USE_MP and USE_THREADS can't both be true: set USE_MP = False on the class to use threads."
+        raise RuntimeError(msg)
+    return processes, threads
+
+
 class NestedFunction(ABC):
     """Base of PyPWA-style intensities: `setup` takes the data once, `calculate` the parameters each time.
 
@@ -41,9 +58,7 @@ class NestedFunction(ABC):
         if self.DEBUG:
             self.USE_MP = False
             self.USE_THREADS = False
-        if self.USE_MP and self.USE_THREADS:
-            msg = "USE_MP and USE_THREADS can't both be true: set USE_MP = False on the class to use threads."
-            raise RuntimeError(msg)
+        style_of(self)
 
     def __call__(self, *args: Any) -> Any:
         """Forward to `calculate`."""

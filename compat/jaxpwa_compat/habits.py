@@ -3,11 +3,10 @@
 import re
 from typing import Any, NoReturn
 
-_SPH_HARM = (
-    "scipy.special.sph_harm is gone since SciPy 1.17: write sph_harm_y(l, m, polar, azimuth) for "
-    "sph_harm(m, l, azimuth, polar); order and angles change places."
-)
-_NUMPY_NAMES = {
+SPECIAL_NAMES = {"sph_harm": "sph_harm_y(l, m, polar, azimuth) for sph_harm(m, l, azimuth, polar)"}
+"""What to write for names that scipy.special no longer has."""
+
+NUMPY_NAMES = {
     "complex": "complex or numpy.complex128",
     "float": "float or numpy.float64",
     "int": "int or numpy.int64",
@@ -22,8 +21,11 @@ _NUMPY_NAMES = {
     "in1d": "numpy.isin",
     "product": "numpy.prod",
     "alltrue": "numpy.all",
+    "sometrue": "numpy.any",
     "cumproduct": "numpy.cumprod",
+    "infty": "numpy.inf",
 }
+"""What to write for names that numpy no longer has."""
 
 
 def explain(error: BaseException) -> BaseException:
@@ -32,11 +34,12 @@ def explain(error: BaseException) -> BaseException:
     note = ""
     if isinstance(error, (AttributeError, ImportError)):
         if re.search(r"\bsph_harm\b", text):
-            note = _SPH_HARM
+            instead = SPECIAL_NAMES["sph_harm"]
+            note = f"scipy.special.sph_harm is gone since SciPy 1.17: write {instead}; order and angles change places."
         elif "numpy" in text and (found := re.search(r"attribute '(\w+)'|`np\.(\w+)`", text)):
             name = found[1] or found[2]
-            if name in _NUMPY_NAMES:
-                note = f"numpy.{name} is gone from numpy: write {_NUMPY_NAMES[name]}."
+            if name in NUMPY_NAMES:
+                note = f"numpy.{name} is gone from numpy: write {NUMPY_NAMES[name]}."
     if note and note not in getattr(error, "__notes__", []):
         error.add_note(note)
     return error

@@ -1,5 +1,6 @@
 """One copy of an amplitude with its block of events; runs in this process, in a thread or in a worker process."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,15 @@ def name_of(amplitude: Any) -> str:
     return type(amplitude).__name__
 
 
+def tensor_type() -> type | None:
+    """Return `torch.Tensor` where somebody has imported torch."""
+    return getattr(sys.modules.get("torch"), "Tensor", None)
+
+
 def is_tensor(values: Any) -> bool:
-    """Tell whether this is a torch tensor, without importing torch."""
-    return type(values).__module__.split(".")[0] == "torch" or (
-        hasattr(values, "requires_grad") and hasattr(values, "detach")
-    )
+    """Tell whether this is a tensor of torch itself, without importing torch."""
+    kind = tensor_type()
+    return kind is not None and isinstance(values, kind)
 
 
 class Part:

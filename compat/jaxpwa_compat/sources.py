@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxpwa import IntensitySource, SuppliedTerm
+from jaxpwa_compat.amplitudes import style_of
 from jaxpwa_compat.blocks import block_sizes, count_events, split
 from jaxpwa_compat.parts import Part, is_tensor
 from jaxpwa_compat.processes import WorkerGroup, pack_amplitude
@@ -148,17 +149,6 @@ class WorkerSource(_Source):
         return np.sum(self._group.answers(self._group.ask("pullback", self._slot)), axis=0)
 
 
-def _style(amplitude: Any) -> tuple[bool, bool]:
-    """Return whether an amplitude wants processes, and threads."""
-    if getattr(amplitude, "DEBUG", False):
-        return False, False
-    processes, threads = bool(amplitude.USE_MP), bool(amplitude.USE_THREADS)
-    if processes and threads:
-        msg = "USE_MP and USE_THREADS can't both be true: set USE_MP = False on the class to use threads."
-        raise RuntimeError(msg)
-    return processes, threads
-
-
 def check_amplitude(amplitude: Any) -> None:
     """Refuse what is not an object with `setup` and `calculate`."""
     is_class = isinstance(amplitude, type)
@@ -189,7 +179,7 @@ def open_sources(slots: Sequence[Slot], n_parts: Any) -> tuple[list[Any], Any]:
         msg = f"num_of_processes must be a whole number, 0 for none, got {n_parts!r}."
         raise ValueError(msg)
     check_amplitude(slots[0].amplitude)
-    processes, threads = _style(slots[0].amplitude)
+    processes, threads = style_of(slots[0].amplitude)
     if not processes or n_parts == 0:
         in_threads = bool(threads and n_parts > 0)
         sources = [LocalSource(slot, int(n_parts) if in_threads else 1, in_threads) for slot in slots]

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxpwa_compat.parts import is_tensor
+
 
 def _torch() -> Any:
     try:
@@ -63,17 +65,12 @@ def with_history(calculate: Callable[[Any], Any], params: Any) -> tuple[Any, lis
 def pull_back(result: Any, leaves: list[Any], slopes: Any) -> np.ndarray:
     """Return the gradient ``(parameters,)``, float64, of ``sum(slopes * result)`` with respect to the leaves."""
     torch = _torch()
-    if not is_torch(slopes):
+    if not is_tensor(slopes):
         slopes = torch.from_dlpack(slopes)
     slopes = slopes[: result.shape[0]].to(device=result.device, dtype=result.dtype)
     found = torch.autograd.grad(result, leaves, grad_outputs=slopes, allow_unused=True)
     parts = [np.zeros(leaf.numel()) if g is None else g.detach().cpu().numpy() for g, leaf in zip(found, leaves)]  # noqa: B905
     return np.concatenate([np.asarray(p, np.float64).ravel() for p in parts])
-
-
-def is_torch(values: Any) -> bool:
-    """Tell whether this is a torch tensor."""
-    return isinstance(values, _torch().Tensor)
 
 
 def real(tensor: Any, who: str) -> Any:
@@ -122,8 +119,3 @@ def to_jax_array(tensor: Any) -> Any:
     )
     warnings.warn(msg, jaxpwa.PerformanceWarning, stacklevel=2)
     return tensor.cpu().numpy()
-
-
-def limit_threads(n_threads: int) -> None:
-    """Let torch use this many threads in this process."""
-    _torch().set_num_threads(n_threads)

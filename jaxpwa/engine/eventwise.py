@@ -62,14 +62,16 @@ def _mixes_along_events(eqn: Any) -> bool:
     return any(a is None or shape[a] == TRACED_EVENTS for a in axes)
 
 
-def _line(eqn: Any) -> str:
-    """Name the user's line that made an equation, where JAX kept it."""
+def user_line(eqn: Any) -> tuple[str, str] | None:
+    """Return ``line 3 of file.py`` and the function of the user's line that made an equation, where JAX kept it."""
     try:
         frames = [f for f in eqn.source_info.traceback.frames if "/jax/" not in f.file_name]
-        frames = [f for f in frames if "/jaxpwa/engine/" not in f.file_name]
-        frame = frames[0]
-    except (AttributeError, IndexError):
-        return ""
-    return (
-        f" (line {frame.line_num} of {frame.file_name.rsplit('/', 1)[-1]}, in {frame.function_name.rsplit('.', 1)[-1]})"
-    )
+        frame = next(f for f in frames if "/jaxpwa/engine/" not in f.file_name)
+    except (AttributeError, StopIteration):
+        return None
+    return f"line {frame.line_num} of {frame.file_name.rsplit('/', 1)[-1]}", frame.function_name.rsplit(".", 1)[-1]
+
+
+def _line(eqn: Any) -> str:
+    found = user_line(eqn)
+    return f" ({found[0]}, in {found[1]})" if found else ""

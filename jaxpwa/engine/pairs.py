@@ -3,6 +3,10 @@
 XLA's CPU backend keeps real and imaginary parts side by side and does not vectorise over them. Carried as two arrays,
 sums and products of amplitudes are real arithmetic, and a part that is zero, such as the imaginary one of a real
 harmonic, costs nothing.
+
+Division by a number that is the same for all events, such as a width, becomes multiplication by its reciprocal: the
+value changes in the last bit at most, while reverse mode no longer divides once more per event for each such
+division (W1 at 10^7 events: gradient 40 -> 33 ms, Hessian 248 -> 166 ms).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,8 +15,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.extend import core as jex_core
 
-from jaxpwa.engine.rewrite import bind, is_division_by_scalar
+from jaxpwa.engine.distribute import Operation
 
 
 class Pair(NamedTuple):
@@ -82,6 +87,25 @@ def _real_type(dtype: Any) -> Any:
 def _each(z: Pair, function: Callable[[Any], Any]) -> Pair:
     re, im = (None if part is None else function(part) for part in (z.re, z.im))
     return Pair(re, im, z.dtype)
+
+
+def is_division_by_scalar(eqn: Any) -> bool:
+    """Tell whether an equation divides an array by a number."""
+    if eqn.primitive.name != "div" or isinstance(eqn.invars[1], jex_core.Literal):
+        return False
+    above, below = (atom.aval for atom in eqn.invars)
+    return below.ndim == 0 and above.ndim > 0 and jnp.issubdtype(below.dtype, jnp.floating)
+
+
+def bind(eqn: Any, inputs: list[Any]) -> list[Any]:
+    """Apply an equation's primitive as it is, or an operation of our own by its function."""
+    if isinstance(eqn, Operation):
+        return [eqn.function(*inputs)]
+    bound = eqn.primitive.get_bind_params(eqn.params)
+    # JAX before 0.10 gives the functions of custom derivatives apart from the other parameters.
+    functions, params = bound if isinstance(bound, tuple) else ([], bound)
+    outputs = eqn.primitive.bind(*functions, *inputs, **params)
+    return list(outputs) if eqn.primitive.multiple_results else [outputs]
 
 
 # Operations that act on real and imaginary part alike.

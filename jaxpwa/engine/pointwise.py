@@ -10,11 +10,11 @@ import numpy as np
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 
 from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.blocks import Arrays, PlacedEvents, block_size, gather, place, rows_to_alignment, rung_below
-from jaxpwa.engine.devices import EVENTS, Devices, assemble, compiler_options, select_devices, shards_of
+from jaxpwa.engine.devices import Devices, assemble, over_events, select_devices, shards_of
 from jaxpwa.engine.model import ModelInfo, ModelRef
 
 T = TypeVar("T")
@@ -36,13 +36,6 @@ class MapSpec:
     single: bool
     mesh: Mesh
     block: int
-
-
-def _sharded(mesh: Mesh, local: Callable[..., Any], n_replicated: int, n_split: int) -> Callable[..., Any]:
-    """Compile a function of replicated and of split arguments, all results split."""
-    specs = (PartitionSpec(),) * n_replicated + (PartitionSpec(EVENTS),) * n_split
-    mapped = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(EVENTS), check_vma=False)
-    return jax.jit(mapped, compiler_options=compiler_options(mesh))
 
 
 def _values(spec: MapSpec, theta: jax.Array, arrays: Arrays) -> Callable[[jax.Array], jax.Array]:
@@ -74,7 +67,7 @@ def compiled_map(spec: MapSpec) -> Callable[[np.ndarray, Arrays], jax.Array]:
         start = jnp.zeros(len(arrays[0][0]), spec.dtype)
         return lax.fori_loop(0, (n + spec.block - 1) // spec.block, body, start)
 
-    return _sharded(spec.mesh, local, 1, 1)
+    return over_events(spec.mesh, local, 1, 1)
 
 
 def _negative_if_nan(values: jax.Array) -> jax.Array:
@@ -91,7 +84,7 @@ def compiled_range(mesh: Mesh) -> Callable[[jax.Array, jax.Array], jax.Array]:
         smallest = jnp.min(jnp.where(real, _negative_if_nan(values), jnp.inf))
         return jnp.stack([smallest, jnp.max(jnp.where(real, values, -jnp.inf))])[None]
 
-    return _sharded(mesh, local, 0, 2)
+    return over_events(mesh, local, 0, 2)
 
 
 @lru_cache(maxsize=128)
@@ -121,7 +114,7 @@ def compiled_simulation(spec: MapSpec) -> Callable[..., tuple[jax.Array, jax.Arr
         kept, *extremes = lax.fori_loop(0, (n + block - 1) // block, body, start)
         return kept, jnp.stack(extremes)[None]
 
-    return _sharded(spec.mesh, local, 3, 2)
+    return over_events(spec.mesh, local, 3, 2)
 
 
 def _rotate(x: jax.Array, by: int) -> jax.Array:
@@ -175,7 +168,7 @@ def compiled_rejection(mesh: Mesh) -> Callable[..., jax.Array]:
         index = first[0] + jnp.arange(len(values), dtype=first.dtype)
         return event_uniform(key, index) * maximum < values
 
-    return _sharded(mesh, local, 2, 2)
+    return over_events(mesh, local, 2, 2)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import jax
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
+from jaxpwa.engine.eventwise import user_line
 from jaxpwa.engine.graph import Node
 from jaxpwa.engine.model import ColumnSpecs
 from jaxpwa.engine.precompute import bytes_per_event, is_worth_it, make_plan
@@ -77,17 +78,8 @@ def describe(node: Node) -> str:
     """Say what a stored value is, and where it is made."""
     if node.step is None:
         return "column"
-    name = node.step.eqn.primitive.name
-    try:
-        frames = [
-            f
-            for f in node.step.eqn.source_info.traceback.frames
-            if "/jax/" not in f.file_name and "/jaxpwa/engine/" not in f.file_name
-        ]
-        where = f", line {frames[0].line_num} of {frames[0].file_name.rsplit('/', 1)[-1]}"
-    except (AttributeError, IndexError):
-        where = ""
-    return f"{name}{where}"
+    found = user_line(node.step.eqn)
+    return f"{node.step.eqn.primitive.name}{f', {found[0]}' if found else ''}"
 
 
 class ProvenSum:

@@ -19,10 +19,10 @@ import numpy as np
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
-from jaxpwa.engine.devices import EVENTS, assemble, event_mesh, shards_of
+from jaxpwa.engine.devices import assemble, event_mesh, over_events, shards_of
 from jaxpwa.engine.graph import DATA, Node
 from jaxpwa.engine.model import ColumnSpecs
 from jaxpwa.engine.precompute import Plan, make_plan
@@ -119,8 +119,7 @@ def _compiled_moments(mesh: Mesh, block: int) -> Callable[[Arrays], jax.Array]:
 
         return lax.fori_loop(0, (n + block - 1) // block, body, jnp.zeros((size, size)))[None]
 
-    spec = PartitionSpec(EVENTS)
-    return jax.jit(jax.shard_map(local, mesh=mesh, in_specs=(spec,), out_specs=spec, check_vma=False))
+    return over_events(mesh, local, 0, 1)
 
 
 def moments(events: PlacedEvents) -> np.ndarray:

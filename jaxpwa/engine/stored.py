@@ -9,10 +9,10 @@ import numpy as np
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
-from jaxpwa.engine.devices import EVENTS, compiler_options, shards_of
+from jaxpwa.engine.devices import over_events, shards_of
 from jaxpwa.engine.precompute import Plan
 
 
@@ -47,14 +47,7 @@ def _compiled(plan: Plan, mesh: Mesh, block: int, single: bool) -> Callable[[np.
         out, used = lax.fori_loop(0, blocks, body, (start, jnp.zeros(len(shapes), bool)))
         return out, used[None]
 
-    mapped = jax.shard_map(
-        local,
-        mesh=mesh,
-        in_specs=(PartitionSpec(), PartitionSpec(EVENTS)),
-        out_specs=PartitionSpec(EVENTS),
-        check_vma=False,
-    )
-    return jax.jit(mapped, compiler_options=compiler_options(mesh))
+    return over_events(mesh, local, 1, 1)
 
 
 def store(plan: Plan, events: PlacedEvents, theta: np.ndarray, single: bool) -> tuple[PlacedEvents, str]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxpwa._checks import check_length, first_bad
+from jaxpwa._checks import first_bad, numbers_per
 from jaxpwa._types import Intensity
 from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.devices import Devices
@@ -57,14 +57,7 @@ def _label(kind: str, intensity: Intensity) -> str:
 def _column(values: Any, data: Dataset, what: str) -> np.ndarray:
     """Return one finite number per row, given as an array or as the name of a column."""
     array = data.numbers(values) if isinstance(values, str) else np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        msg = f"{what} must be real numbers, got dtype {array.dtype}."
-        raise TypeError(msg)
-    if array.ndim != 1:
-        msg = f"{what} must have shape (rows,), got shape {array.shape}."
-        raise ValueError(msg)
-    check_length(what, len(array), "row", data.n_events)
-    array = array.astype(np.float64)
+    array = numbers_per("row", array, what, data.n_events)
     bad = ~np.isfinite(array)
     if bad.any():
         msg = f"{what} must be finite: row {first_bad(bad)} is {array[first_bad(bad)]}."

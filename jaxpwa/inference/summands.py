@@ -1,7 +1,11 @@
 """What is summed over events, ``g(I)``: module-level functions, whose identity is a key of compiled code."""
 
+import numpy as np
+
 import jax
 import jax.numpy as jnp
+
+from jaxpwa._checks import first_bad
 
 
 def log_intensity(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Array:
@@ -35,3 +39,29 @@ SUMMANDS = {"log": log_intensity, "intensity": plain_intensity, "pull": squared_
 
 NEUTRAL = {"log": 1.0, "intensity": 0.0, "pull": 0.0}
 """Intensities that add nothing to these sums: what padding holds."""
+
+
+def faults_of(values: np.ndarray, counted: np.ndarray, needs_log: bool, what: str) -> list[tuple[str, str]]:
+    """Say what is wrong with intensities, as (kind, sentence): kinds 'nan', 'negative', 'zero'.
+
+    Parameters
+    ----------
+    values
+        The intensities, ``(events,)``.
+    counted
+        Which events take part.
+    needs_log
+        Whether they must be positive.
+    what
+        What the events are called.
+    """
+    kinds = [("nan", ~np.isfinite(values), "NaN or infinite")]
+    if needs_log:
+        kinds += [("negative", values < 0, "negative"), ("zero", values == 0, "0")]
+    found = []
+    for kind, mask, word in kinds:
+        bad = mask & counted
+        if bad.any():
+            text = f"intensity is {word} for {int(bad.sum())} of {len(values)} {what} events"
+            found.append((kind, f"{text} (first: event {first_bad(bad)})"))
+    return found

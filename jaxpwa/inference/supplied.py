@@ -14,9 +14,9 @@ import numpy as np
 
 import jax
 
-from jaxpwa._checks import check_length, first_bad, known
+from jaxpwa._checks import first_bad, known, numbers_per
 from jaxpwa.engine.supplied import SuppliedSum, padded_length
-from jaxpwa.inference.summands import NEUTRAL, SUMMANDS, log_intensity
+from jaxpwa.inference.summands import NEUTRAL, SUMMANDS, faults_of, log_intensity
 
 
 class IntensitySource(ABC):
@@ -216,30 +216,13 @@ class SuppliedTerm:
         parts = [np.asarray(a)[:n] for a, n in zip(arrays, self.source.sizes, strict=True)]
         values = np.concatenate(parts) if len(parts) > 1 else parts[0]
         counted = np.ones(len(values), bool) if self.total.weights is None else self.total.weights != 0
-        kinds = [("nan", ~np.isfinite(values), "NaN or infinite")]
-        if self.total.summand is log_intensity:
-            kinds += [("negative", values < 0, "negative"), ("zero", values == 0, "0")]
-        found = []
-        for kind, mask, word in kinds:
-            bad = mask & counted
-            if bad.any():
-                number, first = int(bad.sum()), first_bad(bad)
-                text = f"intensity is {word} for {number} of {len(values)} {self.what} events (first: event {first})"
-                found.append((kind, text))
-        return found
+        return faults_of(values, counted, self.total.summand is log_intensity, self.what)
 
 
 def _numbers(values: Any, what: str, n_events: int) -> np.ndarray:
     """Return finite float64 numbers ``(events,)``, paired with the events by position."""
     array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
-    if array.dtype.kind not in "fiub":
-        msg = f"{what} must be real numbers, got dtype {array.dtype}."
-        raise TypeError(msg)
-    if array.ndim != 1:
-        msg = f"{what} must have shape (events,), got shape {array.shape}."
-        raise ValueError(msg)
-    check_length(what, len(array), "event", n_events)
-    array = array.astype(np.float64)
+    array = numbers_per("event", array, what, n_events)
     bad = ~np.isfinite(array)
     if bad.any():
         msg = f"{what} must be finite: event {first_bad(bad)} has {array[first_bad(bad)]}."

@@ -18,7 +18,7 @@ from jaxpwa.engine.pointwise import all_values, chunks
 from jaxpwa.engine.precompute import make_plan
 from jaxpwa.engine.prepare import Account, ProvenSum, Settings, prepare
 from jaxpwa.engine.sums import EventSum, Summand, SumSpec
-from jaxpwa.inference.summands import log_intensity, plain_intensity, poisson_deviance
+from jaxpwa.inference.summands import faults_of, log_intensity, plain_intensity, poisson_deviance
 
 _DEFAULT = Settings()
 
@@ -231,22 +231,7 @@ class EventTerm:
         is_poisson = self.total.spec.summand is poisson_deviance
         if is_poisson:
             counted &= (values <= 0) | ~np.isfinite(values)
-        kinds = {"nan": ~np.isfinite(values)}
-        if needs_log or is_poisson:
-            kinds |= {"negative": values < 0, "zero": values == 0}
-        found = []
-        for kind, mask in kinds.items():
-            bad = mask & counted
-            if bad.any():
-                word = {"nan": "NaN or infinite", "negative": "negative", "zero": "0"}[kind]
-                number = int(bad.sum())
-                found.append(
-                    (
-                        kind,
-                        f"intensity is {word} for {number} of {len(values)} {self.what} events "
-                        f"(first: event {int(np.argmax(bad))})",
-                    )
-                )
+        found = faults_of(values, counted, needs_log or is_poisson, self.what)
         if self.log and not found:
             found.append(("nan", f"the sum of the intensity over {self.what} is not positive"))
         return found

@@ -8,20 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from jaxpwa_compat.habits import NUMPY_NAMES, SPECIAL_NAMES
+from jaxpwa_compat.parts import is_tensor
 from jaxpwa_compat.porting import tensors
 from jaxpwa_compat.porting.samples import as_dataset
 from jaxpwa_compat.porting.trace import PortingError, refusal_of
-from jaxpwa_compat.porting.values import host_tensor, is_tensor
+from jaxpwa_compat.porting.values import host_tensor
 
-_GONE = {
-    "complex": "complex or numpy.complex128", "float": "float or numpy.float64", "int": "int or numpy.int64",
-    "bool": "bool or numpy.bool_", "object": "object", "complex_": "numpy.complex128", "float_": "numpy.float64",
-    "trapz": "numpy.trapezoid", "product": "numpy.prod", "alltrue": "numpy.all", "sometrue": "numpy.any",
-    "NaN": "numpy.nan", "Inf": "numpy.inf", "infty": "numpy.inf",
-}  # fmt: skip
-_GONE_SPECIAL = {
-    "sph_harm": "sph_harm_y(l, m, polar, azimuth) for sph_harm(m, l, azimuth, polar)",
-}
 _NO_ATTRIBUTE = re.compile(r"module '(numpy|scipy\.special)' has no attribute '(\w+)'")
 N_CHECKED = 2000
 """Events that are compared, at most."""
@@ -117,7 +110,7 @@ def _quietly() -> Iterator[None]:
         except AttributeError as error:
             found = _NO_ATTRIBUTE.search(str(error))
             module, name = found.groups() if found else ("", "")
-            instead = (_GONE if module == "numpy" else _GONE_SPECIAL).get(name)
+            instead = (NUMPY_NAMES if module == "numpy" else SPECIAL_NAMES).get(name)
             if instead is None:
                 raise
             raise refusal_of(error, f"{module}.{name} does not exist any more", f"Write {instead}.") from error

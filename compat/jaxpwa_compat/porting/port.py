@@ -7,13 +7,14 @@ import numpy as np
 import jax
 import jax.numpy as jnp
 
+from jaxpwa_compat.parts import is_tensor
 from jaxpwa_compat.porting import tensors
 from jaxpwa_compat.porting.rebuild import Rebuilder
 from jaxpwa_compat.porting.report import PortReport
 from jaxpwa_compat.porting.tables import Form, TracedParameters
 from jaxpwa_compat.porting.trace import PortingError, Trace, refusal_of, tracing
 from jaxpwa_compat.porting.traced import TracedArray
-from jaxpwa_compat.porting.values import Traced, is_tensor, unwrap
+from jaxpwa_compat.porting.values import Traced, unwrap
 
 _ADVICE = "Write this line with numpy functions and operators on whole arrays, or compute it beforehand."
 

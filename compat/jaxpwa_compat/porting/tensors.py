@@ -10,11 +10,12 @@ import numpy as np
 
 import jax.numpy as jnp
 
+from jaxpwa_compat.parts import is_tensor
 from jaxpwa_compat.porting import calls
 from jaxpwa_compat.porting.torch_functions import FUNCTIONS
 from jaxpwa_compat.porting.trace import current, note, refuse
 from jaxpwa_compat.porting.traced import Face, TracedArray
-from jaxpwa_compat.porting.values import StandIn, Traced, is_tensor, result, traced_in, unwrap
+from jaxpwa_compat.porting.values import StandIn, Traced, result, traced_in, unwrap
 
 _IGNORED = ("device", "layout", "pin_memory", "requires_grad", "non_blocking", "memory_format", "copy", "out", "input")
 _TYPES = {

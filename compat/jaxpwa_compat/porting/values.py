@@ -1,6 +1,5 @@
 """The base of all stand-ins, and the way between them and the JAX values that they hold."""
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 import jax
 import jax.numpy as jnp
 
+from jaxpwa_compat.parts import is_tensor
 from jaxpwa_compat.porting.trace import current, refuse
 
 EVENT_BY_EVENT = (
@@ -64,17 +64,6 @@ class TypeStandIn(StandIn):
 
     def __init__(self, kind: type):
         self.kind = kind
-
-
-def tensor_type() -> type | None:
-    """Return `torch.Tensor` where somebody has imported torch."""
-    return getattr(sys.modules.get("torch"), "Tensor", None)
-
-
-def is_tensor(value: Any) -> bool:
-    """Tell whether a value is a tensor of torch itself."""
-    kind = tensor_type()
-    return kind is not None and isinstance(value, kind)
 
 
 def host_tensor(tensor: Any) -> np.ndarray:
