@@ -8,6 +8,7 @@ values, simulation     `evaluate`, `rejection_sample`
 costs                  `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
 costs of other code    `IntensitySource`, `SuppliedTerm`: intensities that JAX can't trace
 fit                    `fit`, `minimizer`, `Parameter`, `FitResult`, `load_result`
+many fits              `fit_many`, `random_starts`, `ManyFits`, `Minimum`
 =====================  ===================================================================================
 """
 
@@ -39,10 +40,14 @@ from jaxpwa.inference.likelihoods import BinnedNLL as BinnedNLL  # noqa: E402
 from jaxpwa.inference.likelihoods import ChiSquared as ChiSquared  # noqa: E402
 from jaxpwa.inference.likelihoods import ExtendedNLL as ExtendedNLL  # noqa: E402
 from jaxpwa.inference.likelihoods import UnbinnedNLL as UnbinnedNLL  # noqa: E402
+from jaxpwa.inference.many import fit_many as fit_many  # noqa: E402
+from jaxpwa.inference.manyfits import ManyFits as ManyFits  # noqa: E402
+from jaxpwa.inference.manyfits import Minimum as Minimum  # noqa: E402
 from jaxpwa.inference.parameters import Parameter as Parameter  # noqa: E402
 from jaxpwa.inference.result import FitError as FitError  # noqa: E402
 from jaxpwa.inference.result import FitResult as FitResult  # noqa: E402
 from jaxpwa.inference.result import load_result as load_result  # noqa: E402
+from jaxpwa.inference.starts import random_starts as random_starts  # noqa: E402
 from jaxpwa.inference.supplied import IntensitySource as IntensitySource  # noqa: E402
 from jaxpwa.inference.supplied import SuppliedTerm as SuppliedTerm  # noqa: E402
 from jaxpwa.simulate import SimulationReport as SimulationReport  # noqa: E402

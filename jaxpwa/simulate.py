@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 import jax
-import jax.numpy as jnp
 
 from jaxpwa._checks import EnvelopeExceededWarning, first_bad
 from jaxpwa._progress import progress_bar
+from jaxpwa._random import key_words
 from jaxpwa._types import Intensity, Params
 from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.blocks import gather
@@ -112,32 +112,6 @@ class SimulationReport:
             f"kept {self.n_accepted} of {self.n_generated} events ({100 * self.efficiency:.3f} %), "
             f"maximum {self.maximum:.6g}, largest intensity {self.largest:.6g}{above}"
         )
-
-
-def _key_words(key_or_seed: Any) -> np.ndarray:
-    """Return two random words, ``(2,)`` uint32, from a seed or a JAX key of any kind."""
-    if isinstance(key_or_seed, (bool, float, str)) or key_or_seed is None:
-        msg = f"the first argument must be a whole number (seed) or a JAX key, got {key_or_seed!r}."
-        raise TypeError(msg)
-    if isinstance(key_or_seed, (int, np.integer)):
-        if not 0 <= int(key_or_seed) < 2**64:
-            msg = f"a seed must be between 0 and 2**64 - 1, got {key_or_seed}."
-            raise ValueError(msg)
-        # Both halves enter, and with them every bit of the seed.
-        high, low = divmod(int(key_or_seed), 2**32)
-        key = jax.random.fold_in(jax.random.key(low), high)
-    else:
-        key = key_or_seed
-        if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
-            key = jnp.asarray(key)
-            if key.dtype != jnp.uint32 or key.ndim != 1:
-                msg = f"a JAX key must come from jax.random.key(seed), got an array {key.dtype}{list(key.shape)}."
-                raise TypeError(msg)
-            key = jax.random.wrap_key_data(key)
-    if key.ndim:
-        msg = f"one JAX key is needed, got an array of keys of shape {key.shape}."
-        raise ValueError(msg)
-    return np.asarray(jax.random.bits(key, (2,), jnp.uint32))
 
 
 class _Tally:
@@ -257,7 +231,7 @@ def rejection_sample(
     >>> mask.tolist(), report.n_accepted
     ([False, False, True], 1)
     """
-    words = _key_words(key_or_seed)
+    words = key_words(key_or_seed)
     dataset, model, info, names, theta = _prepare(intensity, params, data, complex_allowed=False)
     n_events = dataset.n_events
     if n_events == 0:

@@ -309,6 +309,11 @@ def test_bad_constraints_are_refused(arguments, message):
         jp.GaussianConstraint(**arguments)
 
 
+def test_constraints_by_name_are_refused_in_words():
+    with pytest.raises(TypeError, match=r"mean must be one or more numbers, got \{'a': 0.1\}"):
+        jp.GaussianConstraint({"a": 1.0}, {"a": 0.1})
+
+
 def test_float32_columns_are_promoted_unless_asked_and_sums_are_float64():
     """O17."""
     frame = pd.DataFrame({"c": np.full(2_000_000, 0.001, np.float32)})

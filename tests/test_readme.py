@@ -43,17 +43,9 @@ def test_every_public_name_is_in_the_documentation():
     import jaxpwa as jp
 
     text = README + (ROOT / "docs" / "guide.md").read_text() + (jp.__doc__ or "")
-    for name in (
-        "Dataset",
-        "read",
-        "write",
-        "evaluate",
-        "rejection_sample",
-        "fit",
-        "minimizer",
-        "Parameter",
-        "load_result",
-    ):
+    names = [n for n, v in vars(jp).items() if callable(v) and not n.startswith("_") and not n.endswith("Warning")]
+    assert len(names) > 25
+    for name in names:
         assert name in text
 
 
@@ -61,7 +53,8 @@ def test_the_snippets_of_the_compat_readme_and_of_the_guide_run(tmp_path):
     text = (ROOT / "compat" / "README.md").read_text()
     guide = (ROOT / "docs" / "guide.md").read_text()
     (compat,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    decay = next(b for b in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "IntensitySource" in b)
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    decay, many = (next(b for b in blocks if word in b) for word in ("IntensitySource", "fit_many"))
     prelude = (
         "import numpy as np\nimport jaxpwa\nimport jaxpwa as jp\nrng = np.random.default_rng(1)\n"
         "data = {n: rng.normal(10, 2, 5000) for n in 'xy'}\nx = rng.exponential(0.5, 5000)\n"
@@ -69,7 +62,12 @@ def test_the_snippets_of_the_compat_readme_and_of_the_guide_run(tmp_path):
     end = "\nassert minuit.valid\nassert result.valid\n"
     (tmp_path / "a.py").write_text(prelude + compat + end)
     (tmp_path / "b.py").write_text(prelude + decay + "\nassert result.valid\n")
-    for script in ("a.py", "b.py"):
+    two = (
+        "import jax.numpy as jnp\ndecay = lambda p, d: p['a'] * jnp.exp(-p['a'] * d['x'])\n"
+        "cost_low, cost_high = (jp.UnbinnedNLL(decay, {'x': x[:n]}) for n in (900, 1800))\n"
+    )
+    (tmp_path / "c.py").write_text(prelude + two + many + "\nassert all(r.valid for r in fits.values())\n")
+    for script in ("a.py", "b.py", "c.py"):
         command = [sys.executable, "-W", "error", script]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 0, done.stderr

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jax.extend.random import threefry_2x32
 
 import jaxpwa as jp
+from jaxpwa._random import key_words
 from jaxpwa.engine import pointwise
 from jaxpwa.engine.pointwise import event_uniform, threefry
-from jaxpwa.simulate import _key_words
 
 
 def line(p, d):
@@ -50,7 +50,7 @@ def test_large_samples_read_in_place_give_what_copies_give(offset, weighted, n_d
     data = jp.Dataset({"x": x}, np.linspace(0, 2, len(x)) if weighted else None)
     np.testing.assert_array_equal(jp.evaluate(line, {"a": 3.0}, data, devices=n_devices), 3 * x)
     product = x * data.weights
-    u = np.asarray(event_uniform(jnp.asarray(_key_words(9)), jnp.arange(len(x), dtype=jnp.uint64)))
+    u = np.asarray(event_uniform(jnp.asarray(key_words(9)), jnp.arange(len(x), dtype=jnp.uint64)))
     for maximum in (None, 2.5):
         mask, report = jp.rejection_sample(9, line, {"a": 1.0}, data, maximum=maximum, devices=n_devices)
         np.testing.assert_array_equal(mask, u * (maximum or product.max()) < product)

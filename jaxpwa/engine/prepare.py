@@ -126,10 +126,10 @@ class ProvenSum:
             self._direct = None
             self._account.path = f"integrals, {pseudo.n_events} pseudo-events"
 
-    def launch(self, theta: np.ndarray, order: int) -> Any:
+    def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> Any:
         """Start the computation and return at once."""
-        chosen = self._chosen(theta)
-        return chosen, chosen.launch(theta, order)
+        chosen = self._chosen(theta if n_points is None else theta[0])
+        return chosen, chosen.launch(theta, order, n_points)
 
     def collect(self, raw: Any, order: int) -> list[np.ndarray]:
         """Wait for the result."""

@@ -18,7 +18,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
-from jaxpwa.engine.devices import EVENTS, compiler_options, shards_of
+from jaxpwa.engine.devices import EVENTS, over_events, shards_of
 from jaxpwa.engine.model import ModelRef
 from jaxpwa.engine.precompute import Plan, simplified
 
@@ -99,6 +99,29 @@ def _shard_sum(spec: SumSpec, order: int, theta: jax.Array, arrays: Arrays) -> t
     return lax.fori_loop(0, (n + block - 1) // block, body, tuple(zeros))
 
 
+def _shard_sum_at(spec: SumSpec, thetas: jax.Array, n_points: jax.Array, arrays: Arrays) -> jax.Array:
+    """Sum one shard, with gradients, at many points: ``(points, 1 + n)``; each block is read once for all of them."""
+    columns, extras, weights, n_here = arrays
+    n, block = n_here[0], spec.block
+    row = jnp.arange(block, dtype=jnp.int32)
+    function = _derivatives(spec, 1)
+    on_cpu = spec.mesh.devices.flat[0].platform == "cpu"
+
+    def body(i: jax.Array, total: jax.Array) -> jax.Array:
+        events = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, i * block, block), (columns, extras, weights))
+
+        def at(theta: jax.Array) -> jax.Array:
+            value, gradient = function(theta, events, row < n - i * block)
+            return jnp.concatenate([value[None], gradient])
+
+        if not on_cpu:
+            return total + jax.vmap(at)(thetas)
+        # Point after point keeps a block's intermediates in the cache, and leaves out points that nobody asked for.
+        return lax.fori_loop(0, n_points, lambda k, t: t.at[k].add(at(thetas[k])), total)
+
+    return lax.fori_loop(0, (n + block - 1) // block, body, jnp.zeros((len(thetas), 1 + thetas.shape[1])))
+
+
 def _sharded(spec: SumSpec, local: Callable[..., Any]) -> Callable[..., Any]:
     return jax.shard_map(
         local,
@@ -122,7 +145,13 @@ def compiled_sum(spec: SumSpec, order: int) -> Callable[[np.ndarray, Arrays], ja
         parts = _shard_sum(spec, order, theta, arrays)
         return jnp.concatenate([p.ravel() for p in parts])[None]
 
-    return jax.jit(_sharded(spec, local), compiler_options=compiler_options(spec.mesh))
+    return over_events(spec.mesh, local, 1, 1)
+
+
+@lru_cache(maxsize=64)
+def compiled_sum_at(spec: SumSpec) -> Callable[[np.ndarray, np.integer, Arrays], jax.Array]:
+    """Return the sum at many points: ``(thetas, n_points, arrays) -> (devices, points, 1 + n)``."""
+    return over_events(spec.mesh, lambda *args: _shard_sum_at(spec, *args)[None], 2, 1)
 
 
 def traceable_sum(spec: SumSpec) -> Callable[[jax.Array, Arrays], jax.Array]:
@@ -195,20 +224,35 @@ class EventSum:
         """Return the sum for the user's own JAX code."""
         return traceable_sum(self.spec)
 
-    def launch(self, theta: np.ndarray, order: int) -> jax.Array:
-        """Start the computation and return at once."""
+    def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> jax.Array:
+        """Start the computation and return at once.
+
+        Parameters
+        ----------
+        theta
+            Parameters, ``(n,)``; or, with ``n_points``, ``(points, n)``, of which the first so many matter.
+        order
+            Derivatives wanted; 1 for many points.
+        n_points
+            None, or how many points.
+        """
+        if n_points is not None:
+            return compiled_sum_at(self.spec)(theta, np.int32(n_points), self.events.arrays)
         return compiled_sum(self.spec, order)(theta, self.events.arrays)
 
     def collect(self, raw: jax.Array, order: int) -> list[np.ndarray]:
-        """Wait for the result: value, gradient ``(n,)``, Hessian ``(n, n)``, as far as ``order`` goes."""
+        """Wait for the result: value, gradient ``(n,)``, Hessian ``(n, n)``, as far as ``order`` goes.
+
+        For many points each has their axis in front.
+        """
         rows = shards_of(raw)
         packed = rows[0][0]
         for row in rows[1:]:
             packed = packed + row[0]
         n = len(self.spec.parameters)
-        parts = [packed[0]]
+        parts = [packed[..., 0]]
         if order > 0:
-            parts.append(packed[1 : 1 + n])
+            parts.append(packed[..., 1 : 1 + n])
         if order > 1:
-            parts.append(packed[1 + n :].reshape(n, n))
+            parts.append(packed[..., 1 + n :].reshape(*packed.shape[:-1], n, n))
         return parts

@@ -10,6 +10,14 @@ from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.terms import GaussianTerm
 
 
+def _numbers(values: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        msg = f"{what} must be one or more numbers, got {values!r}."
+        raise TypeError(msg) from None
+
+
 class GaussianConstraint(Cost):
     r"""Knowledge from elsewhere about parameters, as a Gaussian.
 
@@ -44,18 +52,18 @@ class GaussianConstraint(Cost):
         if not n or len(set(names)) != n:
             msg = f"names must be one or more different parameter names, got {names}."
             raise ValueError(msg)
-        mu = np.atleast_1d(np.asarray(mean, np.float64))
+        mu = np.atleast_1d(_numbers(mean, "mean"))
         if (sigma is None) == (covariance is None):
             msg = "give either sigma or covariance."
             raise ValueError(msg)
         if covariance is None:
-            s = np.atleast_1d(np.asarray(sigma, np.float64))
+            s = np.atleast_1d(_numbers(sigma, "sigma"))
             if s.shape != (n,) or not np.all((s > 0) & np.isfinite(s)):
                 msg = f"sigma must be {n} positive number(s), one for each of {known(names)}, got {sigma!r}."
                 raise ValueError(msg)
             matrix = np.diag(s**2)
         else:
-            matrix = np.atleast_2d(np.asarray(covariance, np.float64))
+            matrix = np.atleast_2d(_numbers(covariance, "covariance"))
         if mu.shape != (n,) or not np.all(np.isfinite(mu)):
             msg = f"mean must be {n} number(s), one for each of {known(names)}, got {mean!r}."
             raise ValueError(msg)

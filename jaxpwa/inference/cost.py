@@ -134,6 +134,14 @@ class Cost:
         out[0] = float(out[0])
         return out
 
+    def _compute_at(self, thetas: np.ndarray, n_points: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return values ``(points,)`` and gradients ``(points, n)``, of which the first ``n_points`` are computed."""
+        out = [np.zeros(len(thetas)), np.zeros(thetas.shape)]
+        running: list[Any] = [term.launch(thetas, 1, n_points) for term in self._terms]
+        for term, raw in zip(self._terms, running, strict=True):
+            term.collect(raw, 1, out)
+        return out[0], out[1]
+
     def _explain(self, theta: np.ndarray) -> tuple[str, bool]:
         """Say why the value is not finite, and whether it is infinite for zero intensities only."""
         faults = [fault for term in self._terms for fault in term.faults(theta)]

@@ -18,26 +18,9 @@ from jaxpwa.inference.differences import search_by_differences
 from jaxpwa.inference.objective import Objective
 from jaxpwa.inference.parameters import ParameterTable
 from jaxpwa.inference.result import FitError, FitResult, versions
+from jaxpwa.inference.starts import bind_to_start
 
 _ATTEMPTS = 4
-
-
-def _table(cost: Any, start: Any, fixed: str | Iterable[str]) -> tuple[Cost, ParameterTable]:
-    """Read the start values and order the cost's parameters like them."""
-    if not isinstance(cost, Cost):
-        msg = (
-            f"cost must be a jaxpwa cost such as UnbinnedNLL(intensity, data), got {type(cost).__name__}. "
-            "An intensity alone has no data to fit."
-        )
-        raise TypeError(msg)
-    if isinstance(start, FitResult):
-        start = start.values
-    table = ParameterTable.make(start, fixed)
-    try:
-        return cost.bind(table.names), table
-    except ValueError as error:
-        msg = f"start does not fit the cost: {error}"
-        raise ValueError(msg) from None
 
 
 def _typed(function: Any) -> Any:
@@ -91,7 +74,7 @@ def minimizer(cost: Cost, start: Mapping[str, Any] | FitResult, *, fixed: str | 
     JaxpwaWarning
         If a gradient that came from outside of JAX is not that of the cost; MINUIT then takes differences.
     """
-    cost, table = _table(cost, start, fixed)
+    cost, table = bind_to_start(cost, start, fixed)
     objective = Objective(cost)
     objective.check_gradient(table.values, table.free)
     return _new_minuit(objective, table, table.values, cost.errordef)
@@ -172,7 +155,7 @@ def fit(
     {'a': 1.0, 'b': 2.0}
     """
     began = time.perf_counter()
-    cost, table = _table(cost, start, fixed)
+    cost, table = bind_to_start(cost, start, fixed)
     minos_names = _minos_names(table, minos)
     if not isinstance(strategy, MnStrategy) and strategy not in (0, 1, 2):
         msg = f"strategy must be 0, 1, 2 or an iminuit MnStrategy, got {strategy!r}."

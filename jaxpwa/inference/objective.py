@@ -21,6 +21,15 @@ class Objective:
     Where the cost is not finite, minimisers get a finite value well above any seen and no slope: they step
     back, where NaN or infinity would derail them.
 
+    Parameters
+    ----------
+    cost
+        Bound to the parameters of the array.
+    on_call
+        Called with each value.
+    compute
+        What gives value and derivatives in place of the cost.
+
     Attributes
     ----------
     derivatives
@@ -31,8 +40,14 @@ class Objective:
         Calls at points where the cost is not finite.
     """
 
-    def __init__(self, cost: Cost, on_call: Callable[[float], object] | None = None):
+    def __init__(
+        self,
+        cost: Cost,
+        on_call: Callable[[float], object] | None = None,
+        compute: Callable[[np.ndarray, int], list] | None = None,
+    ):
         self._cost = cost
+        self._compute = cost._compute if compute is None else compute
         self.derivatives = cost.derivatives
         self._on_call = on_call
         self._worst = -np.inf
@@ -41,7 +56,7 @@ class Objective:
 
     def use(self, cost: Cost) -> None:
         """Go on with another cost of the same value, which may have other derivatives."""
-        self._cost = cost
+        self._cost, self._compute = cost, cost._compute
         self._last.clear()
 
     def _seen(self, value: float, finite: bool) -> float:
@@ -66,7 +81,7 @@ class Objective:
         for known_order, (known_key, out) in self._last.items():
             if known_order >= order and known_key == key:
                 return out, False
-        out = self._cost._compute(x, order)
+        out = self._compute(x, order)
         self._last[order] = (key, out)
         return out, True
 
@@ -99,11 +114,11 @@ class Objective:
         """
         if self.derivatives != 1 or not len(free):
             return
-        gradient = self._cost._compute(x, 1)[1]
+        gradient = self._compute(x, 1)[1]
         # Signs that alternate keep contributions from cancelling where they often have equal ones.
         step = np.zeros(len(x))
         step[free] = _STEP * np.where(x[free] != 0, np.abs(x[free]), 1.0) * np.where(np.arange(len(free)) % 2, -1, 1)
-        up, down = (self._cost._compute(x + s * step, 0)[0] for s in (1, -1))
+        up, down = (self._compute(x + s * step, 0)[0] for s in (1, -1))
         difference, expected = up - down, 2 * gradient @ step
         allowed = _DIFFERENCE * np.abs(2 * gradient * step).sum() + _ROUNDING * (abs(up) + abs(down))
         if np.isfinite(gradient).all() and (not np.isfinite(difference) or abs(difference - expected) <= allowed):

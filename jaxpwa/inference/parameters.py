@@ -145,6 +145,18 @@ class ParameterTable:
             fixed=np.array([p.fixed or n in held for n, p in parameters.items()]),
         )
 
+    def at(self, x: np.ndarray) -> dict[str, Parameter]:
+        """Return the same parameters with these values, ``(n,)``, as start values."""
+
+        def limit(value: float) -> float | None:
+            return float(value) if np.isfinite(value) else None
+
+        rows = zip(x, self.lower, self.upper, self.step, self.fixed, strict=True)
+        return {
+            name: Parameter(float(value), limit(low), limit(high), limit(step), bool(fixed))
+            for name, (value, low, high, step, fixed) in zip(self.names, rows, strict=True)
+        }
+
     @property
     def fixed_values(self) -> dict[str, float]:
         """Values of the parameters that are not fitted, by name."""

@@ -72,9 +72,14 @@ def _summary(result: "FitResult") -> list[tuple[str, str]]:
     ]
 
 
-def text(result: "FitResult") -> str:
-    """Return the result as a text table."""
-    header, rows = _rows(result)
+def with_error(value: float, error: float) -> str:
+    """Return a value with its error behind it, where there is one."""
+    shown, sigma = rounded(value, error)
+    return f"{shown} +- {sigma}" if sigma else shown
+
+
+def text_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return rows of cells as text between rules, the first column left, others right."""
     table = [header, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(header))]
 
@@ -82,30 +87,42 @@ def text(result: "FitResult") -> str:
         cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
         return "  ".join(cells).rstrip()
 
-    summary = _summary(result)
-    wide = max(len(label) for label, _ in summary)
-    lines = [f"{label.ljust(wide)}  {content}" for label, content in summary]
     rule = "-" * max(len(line(row)) for row in table)
-    return "\n".join([*lines, rule, line(header), rule, *(line(row) for row in rows), rule])
+    return "\n".join([rule, line(header), rule, *(line(row) for row in rows), rule])
 
 
-def html(result: "FitResult") -> str:
-    """Return the result as HTML; names and messages are escaped."""
-    header, rows = _rows(result)
-    escape = html_lib.escape
-    colour = "#2e7d32" if result.valid else "#c62828"
-    (_, status), *facts = _summary(result)
+def escaped(content: str) -> str:
+    """Return text as HTML."""
+    return html_lib.escape(content).replace("\n", "<br>")
+
+
+def html_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return rows of cells as an HTML table; contents are escaped."""
 
     def row_of(cells: list[str], tag: str) -> str:
         style = "padding:0.15em 0.8em;text-align:"
         sides = ["left", *["right"] * (len(cells) - 1)]
-        inside = (f"<{tag} style='{style}{side}'>{escape(c)}</{tag}>" for c, side in zip(cells, sides, strict=True))
+        inside = (f"<{tag} style='{style}{side}'>{escaped(c)}</{tag}>" for c, side in zip(cells, sides, strict=True))
         return f"<tr>{''.join(inside)}</tr>"
 
-    head = row_of(header, "th")
     body = "".join(row_of(row, "td") for row in rows)
-    said = " &middot; ".join(f"{escape(label)} {escape(content)}" for label, content in facts)
+    return f"<table><thead>{row_of(header, 'th')}</thead><tbody>{body}</tbody></table>"
+
+
+def text(result: "FitResult") -> str:
+    """Return the result as a text table."""
+    summary = _summary(result)
+    wide = max(len(label) for label, _ in summary)
+    lines = [f"{label.ljust(wide)}  {content}" for label, content in summary]
+    return "\n".join([*lines, text_table(*_rows(result))])
+
+
+def html(result: "FitResult") -> str:
+    """Return the result as HTML; names and messages are escaped."""
+    colour = "#2e7d32" if result.valid else "#c62828"
+    (_, status), *facts = _summary(result)
+    said = " &middot; ".join(f"{escaped(label)} {escaped(content)}" for label, content in facts)
     return (
-        f"<div><p style='margin:0'><b style='color:{colour}'>{escape(status)}</b><br>{said}</p>"
-        f"<table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+        f"<div><p style='margin:0'><b style='color:{colour}'>{escaped(status)}</b><br>{said}</p>"
+        f"{html_table(*_rows(result))}</div>"
     )

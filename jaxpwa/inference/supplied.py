@@ -173,8 +173,8 @@ class SuppliedTerm:
         names, own = self.names or (), theta[self.index]
         return dict(zip(names, own.tolist(), strict=True)) if self.pack is None else self.pack(names, own)
 
-    def launch(self, theta: np.ndarray, order: int) -> Any:
-        """Start the source."""
+    def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> Any:
+        """Start the source; at one point only."""
         return self.launch_at(self._packed(theta), order)
 
     def launch_at(self, params: Any, order: int = 0) -> Any:

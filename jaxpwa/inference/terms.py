@@ -1,7 +1,7 @@
 """The parts that costs are made of: sums over events, and penalties on the parameters."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,8 @@ class EventTerm:
         What was stored, and how the sum is taken.
     is_open
         Whether the model takes its parameters as a whole and they are not known yet.
+    held
+        Parameters whose values the sum takes for given.
     """
 
     total: EventSum | ProvenSum
@@ -98,6 +100,7 @@ class EventTerm:
     recipe: "Recipe"
     account: Account
     is_open: bool = False
+    held: Mapping[str, float] = field(default_factory=dict)
     derivatives = 2
 
     @classmethod
@@ -152,38 +155,35 @@ class EventTerm:
         """Return this term with parameters held fixed, where more can be computed beforehand then; else itself."""
         spec = self.total.spec
         held = {n: values[n] for n in spec.parameters if n in values}
-        if not held or not self.recipe.gains_by_holding(spec, self.data, tuple(held)):
+        if held == self.held or not self.recipe.gains_by_holding(spec, self.data, tuple(held)):
             return self
         events = self.recipe.place(self.data, self.what)
         total, account = self.recipe.prepare(replace(spec, plan=None), events, self.data, held)
-        return replace(self, total=total, account=account)
+        return replace(self, total=total, account=account, held=held)
 
     def times(self, factor: float) -> "EventTerm":
         """Return this term multiplied by a number."""
         return replace(self, scale=self.scale * factor, offset=self.offset * factor)
 
-    def launch(self, theta: np.ndarray, order: int) -> Any:
-        """Start the sum, with its derivatives up to ``order``."""
-        return self.total.launch(theta[self.index], order)
+    def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> Any:
+        """Start the sum, with its derivatives up to ``order``; at many points where ``n_points`` is given."""
+        return self.total.launch(theta[..., self.index], order, n_points)
 
     def collect(self, raw: Any, order: int, out: list[np.ndarray]) -> None:
         """Wait for the sum and add the term, with its derivatives, to ``out``."""
         s, *derivatives = self.total.collect(raw, order)
-        slope, curvature = self.scale, 0.0
+        value, slope = s, self.scale
         if self.log:
-            value, slope, curvature = np.nan, np.nan, np.nan
-            if s > 0:
-                value, slope, curvature = np.log(s), self.scale / s, -self.scale / s**2
-        else:
-            value = s
+            s = np.where(s > 0, s, np.nan)
+            value, slope = np.log(s), self.scale / s
         out[0] += self.scale * value + self.offset
         if order > 0:
             gradient = derivatives[0]
-            out[1][self.index] += slope * gradient
+            out[1][..., self.index] += np.expand_dims(slope, -1) * gradient
         if order > 1:
             block = slope * derivatives[1]
-            if curvature:
-                block = block + curvature * np.outer(gradient, gradient)
+            if self.log:
+                block -= slope / s * np.outer(gradient, gradient)
             out[2][np.ix_(self.index, self.index)] += block
 
     def traceable(self) -> Callable[[Params, Arrays], jax.Array]:
@@ -256,16 +256,16 @@ class GaussianTerm:
         """Return this term multiplied by a number."""
         return replace(self, scale=self.scale * factor)
 
-    def launch(self, theta: np.ndarray, order: int) -> np.ndarray:
+    def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> np.ndarray:
         """Return the distance from the mean."""
-        return theta[self.index] - self.mean
+        return theta[..., self.index] - self.mean
 
     def collect(self, raw: np.ndarray, order: int, out: list[np.ndarray]) -> None:
         """Add the term, with its derivatives, to ``out``."""
-        pull = self.scale * self.precision @ raw
-        out[0] += 0.5 * raw @ pull
+        pull = self.scale * raw @ self.precision
+        out[0] += 0.5 * np.sum(raw * pull, axis=-1)
         if order > 0:
-            out[1][self.index] += pull
+            out[1][..., self.index] += pull
         if order > 1:
             out[2][np.ix_(self.index, self.index)] += self.scale * self.precision
 
