@@ -4,10 +4,10 @@
 events                 `Dataset`, `ParticleTable`, `bin_by_edges`, `bin_by_range`, `bin_with_fixed_widths`
 files                  `read`, `iter_chunks`, `write`, `cache`
 model                  any function ``intensity(params, data) -> (events,)`` written with `jax.numpy`
-values, simulation     `evaluate`, `rejection_sample`
-costs                  `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
+values, simulation     `evaluate`, `rejection_sample`, `SimulationReport`
+costs (`Cost`)         `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
 costs of other code    `IntensitySource`, `SuppliedTerm`: intensities that JAX can't trace
-fit                    `fit`, `minimizer`, `Parameter`, `FitResult`, `load_result`
+fit                    `fit`, `minimizer`, `Parameter`, `FitResult`, `FitError`, `load_result`
 many fits              `fit_many`, `random_starts`, `ManyFits`, `Minimum`
 =====================  ===================================================================================
 """

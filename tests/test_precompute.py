@@ -73,6 +73,47 @@ def test_exact_gradients_are_those_of_differences(name):
         assert gradient[parameter] == pytest.approx((up - down) / (2 * step), rel=2e-5, abs=1e-3)
 
 
+def two_sums(p, d):
+    """One coherent sum with a free mass, minus nothing, and one of fixed shapes: incoherent."""
+    fixed = p["a"] * ylm(1, 0, d["c"], d["phi"]) + (p["b"] + 1j * p["e"]) * ylm(2, 1, d["c"], d["phi"])
+    free = ylm(0, 0, d["c"], d["phi"]) + p["f"] / (p["m"] ** 2 - d["m"] ** 2 - 0.2j) * ylm(1, 1, d["c"], d["phi"])
+    return jnp.abs(fixed) ** 2 + p["n"] ** 2 + jnp.abs(free) ** 2
+
+
+def test_terms_of_second_degree_leave_a_sum_whose_other_terms_stay(monkeypatch):
+    start = {"a": 0.7, "b": -0.4, "e": 0.2, "f": 0.5, "m": 1.3, "n": 0.3}
+    monkeypatch.setattr("jaxpwa.engine.prepare._WORTH_A_SPLIT", 0.0)
+    plain = jp.ExtendedNLL(two_sums, DATASET, MC_SET, precompute=False, normalization="direct")
+    split = jp.ExtendedNLL(two_sums, DATASET, MC_SET)
+    assert "decided at the first call" in split.explain()
+    for p in points(start, 3):
+        assert split(p) == pytest.approx(plain(p), rel=1e-10)
+        (a, slope), (b, other) = split.value_and_grad(p), plain.value_and_grad(p)
+        assert a == pytest.approx(b, rel=1e-10)
+        np.testing.assert_allclose(list(slope.values()), list(other.values()), rtol=1e-9, atol=1e-8)
+        np.testing.assert_allclose(split.hessian(p), plain.hessian(p), rtol=1e-8, atol=1e-7)
+    assert "for terms of second degree; the rest over all events: " in split.explain()
+    function, arrays = split.as_function()
+    assert float(function(start, arrays)) == pytest.approx(plain(start), rel=1e-10)
+    values, gradients = split._compute_at(np.array([list(start.values())] * 16), 3)
+    np.testing.assert_allclose(values[:3], plain(start), rtol=1e-10)
+
+
+def test_small_samples_are_not_worth_a_second_set_of_functions():
+    cost = jp.ExtendedNLL(two_sums, DATA, MC)
+    cost({"a": 0.7, "b": -0.4, "e": 0.2, "f": 0.5, "m": 1.3, "n": 0.3})
+    assert "sum of the intensity: direct: " in cost.explain()
+
+
+def test_what_is_not_chosen_and_not_a_number_stays_out_of_the_sums():
+    def rooted(p, d):
+        return p["a"] ** 2 + jnp.where(d["m"] > 1.1, p["b"] * jnp.sqrt(d["m"] - 1.1), 0.0) ** 2
+
+    cost = jp.ExtendedNLL(rooted, DATA, MC)
+    above = [np.where(t["m"] > 1.1, 0.09 * (t["m"] - 1.1), 0.0) + 0.25 for t in (DATA, MC)]
+    assert cost({"a": 0.5, "b": 0.3}) == pytest.approx(-np.log(above[0]).sum() + above[1].mean(), rel=1e-12)
+
+
 def test_negative_weights_of_the_monte_carlo_are_kept():
     w = RNG.normal(0, 1, 2003)
     model = ZOO["w2"]

@@ -204,6 +204,14 @@ def integer_column(p, d):
     return jnp.where(d["k"] == 1, p["a"], p["b"]) * (1 + d["c"] ** 2) + 2.0 ** d["k"] * p["c"]
 
 
+def chosen_waves(p, d):
+    """A wave that has a threshold, and another on each side of an angle."""
+    z = (p["r00"] + 1j * p["i00"]) * ylm(0, 0, d["c"], d["phi"])
+    w = (p["r10"] + 1j * p["i10"]) * ylm(1, 0, d["c"], d["phi"])
+    total = jnp.where(d["m"] > 1.1, z, 0.0) + jnp.where(d["c"] > 0, w, 1j * z)
+    return jnp.where(d["k"] == 1, 1.5, 1.0) * jnp.abs(total) ** 2
+
+
 def data_only(p, d):
     return jnp.exp(-d["m"]) * jnp.ones_like(d["c"]) + 0 * p["a"]
 
@@ -232,7 +240,7 @@ ZOO = {
     "K-matrix": Model(k_matrix, {"b0": 1.0, "c0": 0.3, "b1": -0.5, "c1": 0.6}, True),
     "polarised": Model(reflectivities, {k: v for k, v in COUPLINGS.items() if k[1:] in ("00", "10", "11", "20")}, True),
     "python loop": Model(python_loop, {f"c{k}": 0.5 + 0.1 * k for k in range(6)}, True),
-    "piecewise": Model(piecewise, {"a": 0.7, "b": 0.9}, False),
+    "piecewise": Model(piecewise, {"a": 0.7, "b": 0.9}, True),
     "incoherent": Model(incoherent, COUPLINGS, True),
     "incoherent, one zero": Model(incoherent, COUPLINGS | {k: 0.0 for k in COUPLINGS if k[1] == "2"}, True),
     "shared": Model(shared, {"r": 1.0, "i": 0.4, "k": -0.6, "b": 0.5}, True),
@@ -246,7 +254,8 @@ ZOO = {
     "vmap": Model(mapped, {"a": 0.5, "b": 0.3, "c": -0.2}, True),
     "closed over": Model(closed_over, {"a": 0.5, "b": 0.3}, True),
     "four-vectors": Model(four_vectors, {"a": 0.5, "b": 0.3, "c": 1.0}, False),
-    "integer column": Model(integer_column, {"a": 0.5, "b": 0.3, "c": 0.2}, False),
+    "integer column": Model(integer_column, {"a": 0.5, "b": 0.3, "c": 0.2}, True),
+    "chosen waves": Model(chosen_waves, {k: COUPLINGS[k] for k in ("r00", "i00", "r10", "i10")}, True),
     "data only": Model(data_only, {"a": 0.5}, True),
     "power law": Model(power_law, {"a": 0.5, "b": 0.3}, False),
     "parameters as a whole": Model(by_whole, {"a": 0.5, "b": 0.3}, True),

@@ -1,9 +1,9 @@
 """Factors that depend on events alone are drawn onto what is linear in the parameters.
 
 ``(p * d1) * d2`` becomes ``p * (d1 * d2)``, ``(p1 * d1 + p2 * d2) * d3`` becomes ``p1 * (d1 * d3) + p2 * (d2 * d3)``,
-``d * abs(z)**2`` becomes the real part of ``(d * z) * conj(z)``, and division by what depends on events alone is
-multiplication by its inverse. The products of data are then computed once, and an intensity has the lowest degree in
-what is stored.
+``d * abs(z)**2`` becomes the real part of ``(d * z) * conj(z)``, division by what depends on events alone is
+multiplication by its inverse, and a choice by event, ``where(mask, a, b)``, is ``mask * a + (1 - mask) * b``. The
+products of data are then computed once, and an intensity has the lowest degree in what is stored.
 """
 
 import operator
@@ -43,7 +43,7 @@ class Operation:
     effects: tuple = ()
 
 
-_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
     lax.mul_p: operator.mul,
     lax.div_p: operator.truediv,
     lax.add_p: operator.add,
@@ -51,7 +51,6 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     lax.neg_p: operator.neg,
     lax.conj_p: jnp.conj,
     lax.real_p: jnp.real,
-    lax.convert_element_type_p: lambda x: x.astype(jnp.complex64 if x.dtype == jnp.float32 else jnp.complex128),
 }
 
 
@@ -62,48 +61,37 @@ class TooManyTerms(Exception):
 def distributed(
     eqn: Any, inputs: tuple[Any, ...], make: Callable[[Any, tuple[Any, ...]], Any], data: int, squares: bool
 ) -> Any:
-    """Return the node of a product or quotient with its data factor drawn in, or None where that is not to be done.
+    """Return the node of a product, quotient or choice with its data factor drawn in, or None where it stays as it is.
 
     Parameters
     ----------
     eqn, inputs
-        The product or quotient, and the nodes that it reads.
+        The operation, and the nodes that it reads.
     make
         ``make(operation, nodes) -> node``.
     data
         What the nodes that depend on events alone say that they depend on.
     squares
-        Whether to draw factors into squares: of lower degree, and more work per event.
+        Whether to draw factors into squares, and to multiply choices out: of lower degree, and more work per event.
     """
     name = eqn.primitive.name
-    if name not in ("mul", "div") or len(inputs) != 2:
-        return None
-    x, factor = inputs
-    if name == "mul" and x.depends == data:
-        x, factor = factor, x
     both = data | 2
     source = eqn.source_info
+    is_choice = squares and name == "select_n" and len(inputs) == 3 and _is_choice_by_event(inputs, data)
+    if not is_choice and (name not in ("mul", "div") or len(inputs) != 2):
+        return None
 
     def apply(primitive: Any, nodes: tuple[Any, ...], aval: Any = None, **params: Any) -> Any:
         aval = max((node.aval for node in nodes), key=lambda a: a.ndim) if aval is None else aval
-        return make(Operation(primitive, params, _FUNCTIONS[primitive], nodes, (Result(aval),), source), nodes)
+        function = FUNCTIONS.get(primitive, lambda x: x.astype(aval.dtype))
+        return make(Operation(primitive, params, function, nodes, (Result(aval),), source), nodes)
+
+    def one(node: Any) -> Any:
+        return type(node)(node.aval, 0, np.ones(node.aval.shape, node.aval.dtype))
 
     def inverse(node: Any) -> Any:
-        one = type(node)(node.aval, 0, np.ones(node.aval.shape, node.aval.dtype))
-        return apply(lax.div_p, (one, node))
+        return apply(lax.div_p, (one(node), node))
 
-    if name == "div" and x.depends == 2 and factor.depends == data and jnp.issubdtype(factor.aval.dtype, jnp.inexact):
-        return apply(lax.mul_p, (x, inverse(factor)))
-    if x.depends != both or factor.depends != data or factor.aval.shape != x.aval.shape:
-        return None
-    if (
-        not jnp.issubdtype(x.aval.dtype, jnp.inexact)
-        or x.aval.dtype != factor.aval.dtype
-        or not _is_linear(x, data, squares)
-    ):
-        return None
-    if name == "div":
-        factor = inverse(factor)
     count = [0]
 
     def as_type(node: Any, dtype: Any) -> Any:
@@ -139,9 +127,38 @@ def distributed(
         return apply(lax.mul_p, (node, factor))
 
     try:
-        return times(x, factor)
+        if is_choice:
+            where, *cases = inputs
+            yes = as_type(where, cases[1].aval.dtype)
+            no = apply(lax.sub_p, (one(yes), yes))
+            return apply(lax.add_p, (times(cases[0], no), times(cases[1], yes)))
+        x, factor = inputs[0], inputs[1]
+        if name == "mul" and x.depends == data:
+            x, factor = factor, x
+        if name == "div" and x.depends == 2 and factor.depends == data and _is_inexact(factor):
+            return apply(lax.mul_p, (x, inverse(factor)))
+        if x.depends != both or factor.depends != data or factor.aval.shape != x.aval.shape:
+            return None
+        if not _is_inexact(x) or x.aval.dtype != factor.aval.dtype or not _is_linear(x, data, squares):
+            return None
+        return times(x, inverse(factor) if name == "div" else factor)
     except TooManyTerms:
         return None
+
+
+def _is_inexact(node: Any) -> bool:
+    return jnp.issubdtype(node.aval.dtype, jnp.inexact)
+
+
+def _is_choice_by_event(inputs: tuple[Any, ...], data: int) -> bool:
+    """Tell whether the events alone choose between two values of which one depends on parameters."""
+    where, *cases = inputs
+    return (
+        where.depends == data
+        and where.aval.dtype == bool
+        and any(case.depends & 2 for case in cases)
+        and all(_is_inexact(case) and case.aval.shape == where.aval.shape for case in cases)
+    )
 
 
 def _squared(step: Any) -> Any:

@@ -8,9 +8,10 @@ import numpy as np
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.extend import core as jex_core
 
-from jaxpwa.engine.distribute import distributed
+from jaxpwa.engine.distribute import FUNCTIONS, Operation, distributed
 from jaxpwa.engine.pairs import apply, split, square_of_modulus
 
 CONSTANT, DATA, PARAMETERS = 0, 1, 2
@@ -167,6 +168,17 @@ class _Builder:
         if key is not None:
             self.made[key] = outputs
         return outputs
+
+
+def combined(name: str, nodes: tuple[Node, ...], like: Node) -> tuple[Node, Step]:
+    """Return the sum, difference or negative of nodes, of the type of another, with the step that makes it."""
+    primitive = {"add": lax.add_p, "sub": lax.sub_p, "neg": lax.neg_p}[name]
+    made = Node(like.aval, DATA | PARAMETERS)
+    eqn = Operation(
+        primitive, {}, FUNCTIONS[primitive], nodes, (made,), like.step.eqn.source_info if like.step else None
+    )
+    made.step = Step(eqn, nodes, (made,), made.depends)
+    return made, made.step
 
 
 def run(steps: Iterable[Step], known: Mapping[Node, Any]) -> dict[Node, Any]:

@@ -74,6 +74,11 @@ class Plan:
         return sum(_cost(step) for step in self.early)
 
     @property
+    def cost_per_call(self) -> float:
+        """What the second part costs per event, in multiplications, what it reads included."""
+        return sum(_cost(step) for step in self.late) + _READ * self.bytes_stored / 8
+
+    @property
     def full_layout(self) -> str:
         """The layout in which nothing is left out."""
         return "".join("c" if jnp.issubdtype(n.aval.dtype, jnp.complexfloating) else "x" for n in self.stored)

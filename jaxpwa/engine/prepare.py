@@ -13,13 +13,16 @@ from jaxpwa.engine.blocks import Arrays, PlacedEvents
 from jaxpwa.engine.eventwise import user_line
 from jaxpwa.engine.graph import Node
 from jaxpwa.engine.model import ColumnSpecs
-from jaxpwa.engine.precompute import bytes_per_event, is_worth_it, make_plan
-from jaxpwa.engine.quadratic import NotQuadratic, pseudo_sum
+from jaxpwa.engine.precompute import Plan, bytes_per_event, is_worth_it, make_plan
+from jaxpwa.engine.quadratic import NotQuadratic, pseudo_sum, split
 from jaxpwa.engine.stored import as_stored, store
 from jaxpwa.engine.sums import EventSum, SumSpec
 
 _SHARE = 0.25
 _AGREEMENT = 1e-10
+# Multiplications saved at every call that a second set of compiled functions is worth: 4e7 took 7 ms off a gradient of
+# 17 ms (2 million events, two cores) and some 2 s of a first fit for compilation, one of 40 gradients.
+_WORTH_A_SPLIT = 2e8
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,44 @@ def describe(node: Node) -> str:
     return f"{node.step.eqn.primitive.name}{f', {found[0]}' if found else ''}"
 
 
+@dataclass(frozen=True)
+class SplitSum:
+    """Terms of second degree over pseudo-events, and the rest of them over all events.
+
+    Attributes
+    ----------
+    pseudo, rest
+        The two sums.
+    """
+
+    pseudo: EventSum
+    rest: EventSum
+
+    @property
+    def path(self) -> str:
+        """How the sum is taken, in words."""
+        return f"integrals, {self.pseudo.n_events} pseudo-events, for terms of second degree; the rest over all events"
+
+    @property
+    def arrays(self) -> tuple[Arrays, Arrays]:
+        """What the traceable function takes."""
+        return self.pseudo.arrays, self.rest.arrays
+
+    def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> tuple:
+        """Start both and return at once."""
+        return self.rest.launch(theta, order, n_points), self.pseudo.launch(theta, order, n_points)
+
+    def collect(self, raw: tuple, order: int) -> list[np.ndarray]:
+        """Wait for both."""
+        rest, pseudo = self.rest.collect(raw[0], order), self.pseudo.collect(raw[1], order)
+        return [a + b for a, b in zip(rest, pseudo, strict=True)]
+
+    def traceable(self) -> Callable[[jax.Array, Any], jax.Array]:
+        """Return the sum for the user's own JAX code."""
+        pseudo, rest = self.pseudo.traceable(), self.rest.traceable()
+        return lambda theta, arrays: pseudo(theta, arrays[0]) + rest(theta, arrays[1])
+
+
 class ProvenSum:
     """A sum over pseudo-events that is used once it has agreed with the sum over events.
 
@@ -93,14 +134,19 @@ class ProvenSum:
         Events that it goes over.
     """
 
-    def __init__(self, direct: EventSum, pseudo: EventSum, account: Account):
+    def __init__(self, direct: EventSum, pseudo: EventSum | SplitSum, account: Account):
         self.spec = direct.spec
         self.n_events = direct.n_events
         self._direct: EventSum | None = direct
-        self._pseudo: EventSum | None = pseudo
+        self._pseudo: EventSum | SplitSum | None = pseudo
         self._account = account
 
-    def _chosen(self, theta: np.ndarray | None = None) -> EventSum:
+    @property
+    def is_decided(self) -> bool:
+        """Whether the sums have been compared."""
+        return self._direct is None or self._pseudo is None
+
+    def _chosen(self, theta: np.ndarray | None = None) -> EventSum | SplitSum:
         """Return the sum to use; the first parameters that come decide."""
         if self._direct is not None and self._pseudo is not None and theta is not None:
             self._prove(self._direct, self._pseudo, theta)
@@ -108,12 +154,13 @@ class ProvenSum:
         assert chosen is not None
         return chosen
 
-    def _prove(self, direct: EventSum, pseudo: EventSum, theta: np.ndarray) -> None:
+    def _prove(self, direct: EventSum, pseudo: EventSum | SplitSum, theta: np.ndarray) -> None:
         rng = np.random.default_rng(1)
+        sums: tuple[Any, Any] = direct, pseudo
         compared = 0
         for number in range(4):
             point = theta if number == 0 else theta * (1 + 0.2 * rng.normal(size=len(theta))) + 0.1 * rng.normal()
-            a, b = (total.collect(total.launch(point, 0), 0)[0] for total in (direct, pseudo))
+            a, b = (total.collect(total.launch(point, 0), 0)[0] for total in sums)
             if not np.isfinite(a):
                 continue
             compared += 1
@@ -124,7 +171,7 @@ class ProvenSum:
         if compared:
             # The stored columns of the events are not needed any more.
             self._direct = None
-            self._account.path = f"integrals, {pseudo.n_events} pseudo-events"
+            self._account.path = pseudo.path
 
     def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> Any:
         """Start the computation and return at once."""
@@ -137,11 +184,11 @@ class ProvenSum:
         return chosen.collect(running, order)
 
     @property
-    def arrays(self) -> Arrays:
+    def arrays(self) -> Any:
         """What the traceable function takes."""
         return self._chosen().arrays
 
-    def traceable(self) -> Callable[[jax.Array, Arrays], jax.Array]:
+    def traceable(self) -> Callable[[jax.Array, Any], jax.Array]:
         """Return the sum for the user's own JAX code."""
         return self._chosen().traceable()
 
@@ -178,20 +225,27 @@ def prepare(
     held = held or {}
     names = tuple(n for n in spec.parameters if n in held)
     wants_integrals = is_plain and settings.integrals
-    plan = make_plan(spec.model, spec.parameters, columns, spec.single, events.block, names, wants_integrals)
+
+    def plan_at(length: int, squares: bool = True) -> Plan:
+        return make_plan(spec.model, spec.parameters, columns, spec.single, length, names, squares)
+
+    def stored(plan: Plan) -> EventSum:
+        theta = np.array([held.get(n, 0.0) for n in spec.parameters])
+        placed, layout = store(plan, events, theta, spec.single)
+        return EventSum(replace(spec, plan=plan, layout=layout), placed)
+
+    plan = plan_at(events.block, wants_integrals)
     budget = settings.memory_budget
     if budget is None:
         budget = default_budget(spec.mesh.devices.flat[0].platform)
     good, account.why_not = is_worth_it(plan, budget, events.n_events)
     total = plain
     if good:
-        theta = np.array([held.get(n, 0.0) for n in spec.parameters])
-        placed, layout = store(plan, events, theta, spec.single)
-        total = EventSum(replace(spec, plan=plan, layout=layout), placed)
+        total = stored(plan)
         halves = {"r": 2, "i": 2}
         account.stored = [
             (describe(node), bytes_per_event(node) // halves.get(kind, 1))
-            for node, kind in zip(plan.stored, layout, strict=True)
+            for node, kind in zip(plan.stored, total.spec.layout, strict=True)
         ]
     if not wants_integrals:
         account.why_direct = "normalization='direct'" if is_plain else ""
@@ -203,13 +257,35 @@ def prepare(
             return total, account
         total = EventSum(replace(spec, plan=plan, layout=layout), events)
     try:
-        pseudo = pseudo_sum(total, plan, columns, names)
-        if pseudo.n_events * 4 > events.n_events:
-            msg = f"{pseudo.n_events} pseudo-events for {events.n_events} events gain nothing"
-            raise NotQuadratic(msg)
+        return ProvenSum(total, _few(total, plan, plan_at), account), account
     except NotQuadratic as reason:
         # The plan for a low degree does more per event than a sum over all events needs.
         total, account = prepare(spec, events, columns, replace(settings, integrals=False), is_plain, held)
         account.why_direct = str(reason)
+    parts = split(plan)
+    if parts is None or not good or not isinstance(total, EventSum):
         return total, account
-    return ProvenSum(total, pseudo, account), account
+    whole = total.spec.plan or plan_at(events.block, False)
+    saved = (whole.cost_per_call - parts[1].cost_per_call) * events.n_events
+    if saved < _WORTH_A_SPLIT or not all(is_worth_it(part, budget, events.n_events)[0] for part in parts):
+        return total, account
+    try:
+        pseudo = _few(stored(parts[0]), parts[0], lambda length: _first_part(plan_at(length)))
+    except NotQuadratic:
+        return total, account
+    return ProvenSum(total, SplitSum(pseudo, stored(parts[1])), account), account
+
+
+def _first_part(plan: Plan) -> Plan:
+    parts = split(plan)
+    assert parts is not None
+    return parts[0]
+
+
+def _few(total: EventSum, plan: Plan, plan_at: Callable[[int], Plan]) -> EventSum:
+    """Return the sum over pseudo-events, if they are few."""
+    pseudo = pseudo_sum(total, plan, plan_at)
+    if pseudo.n_events * 4 > total.n_events:
+        msg = f"{pseudo.n_events} pseudo-events for {total.n_events} events gain nothing"
+        raise NotQuadratic(msg)
+    return pseudo

@@ -23,9 +23,8 @@ from jax.sharding import Mesh
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
 from jaxpwa.engine.devices import assemble, event_mesh, over_events, shards_of
-from jaxpwa.engine.graph import DATA, Node
-from jaxpwa.engine.model import ColumnSpecs
-from jaxpwa.engine.precompute import Plan, make_plan
+from jaxpwa.engine.graph import DATA, Node, combined
+from jaxpwa.engine.precompute import Plan, cut
 from jaxpwa.engine.sums import EventSum
 
 _LINEAR = {"neg", "real", "imag", "conj", "broadcast_in_dim", "reshape", "squeeze", "transpose", "slice", "copy"}
@@ -39,6 +38,44 @@ class NotQuadratic(Exception):
     """The intensity is no polynomial of second degree in what is stored; the message says why."""
 
 
+def degrees(plan: Plan) -> tuple[dict[Node, tuple[int, bool]], dict[Node, str]]:
+    """Read from the steps behind the cut of which degree values are in what is stored.
+
+    Returns
+    -------
+    degrees
+        Degree of each value, and whether it is the modulus of something of that degree, whose square is a polynomial.
+    reasons
+        For all other values, why they are no polynomials.
+    """
+    found: dict[Node, tuple[int, bool]] = dict.fromkeys(plan.stored, (1, False))
+    reasons: dict[Node, str] = {}
+    for step in plan.late:
+        if not step.depends & DATA:
+            continue
+        reason = next((reasons[node] for node in step.inputs if node in reasons), "")
+        degree = 0, False
+        if not reason:
+            try:
+                degree = _degree(step.eqn.primitive.name, step, [found.get(node, (0, False)) for node in step.inputs])
+            except NotQuadratic as error:
+                reason = str(error)
+        for node in step.outputs:
+            if reason:
+                reasons[node] = reason
+            else:
+                found[node] = degree
+    return found, reasons
+
+
+def _why_not(node: Node, found: dict[Node, tuple[int, bool]], reasons: dict[Node, str]) -> str:
+    """Say why a value is not of second degree, or return an empty string."""
+    degree, modulus = found.get(node, (0, False))
+    if node in reasons or degree > 2:
+        return reasons.get(node, f"the intensity is of degree {degree} in what is stored")
+    return "it ends in a modulus" if modulus else ""
+
+
 def check_degree(plan: Plan) -> None:
     """Read from the steps behind the cut whether the intensity is of second degree in what is stored.
 
@@ -47,23 +84,56 @@ def check_degree(plan: Plan) -> None:
     NotQuadratic
         If it is not, or can't be told.
     """
-    # Degree, and whether the value is the modulus of something of that degree, whose square is a polynomial.
-    degrees: dict[Node, tuple[int, bool]] = dict.fromkeys(plan.stored, (1, False))
+    reason = _why_not(plan.graph.output, *degrees(plan))
+    if reason:
+        raise NotQuadratic(reason)
 
-    def of(node: Node) -> tuple[int, bool]:
-        return degrees.get(node, (0, False))
 
-    for step in plan.late:
-        if not step.depends & DATA:
+@lru_cache(maxsize=64)
+def split(plan: Plan) -> tuple[Plan, Plan] | None:
+    """Cut an intensity that is a sum into its terms of second degree and the rest; None where either is empty."""
+    known = degrees(plan)
+    output = plan.graph.output
+    good: list[tuple[bool, Node]] = []
+    rest: list[tuple[bool, Node]] = []
+
+    def sort(node: Node, plus: bool) -> None:
+        if not _why_not(node, *known):
+            good.append((plus, node))
+            return
+        name = "" if node.step is None else node.step.eqn.primitive.name
+        if node.step is not None and name in ("add", "sub", "add_any", "neg"):
+            first, *others = node.step.inputs
+            sort(first, plus == (name != "neg"))
+            for other in others:
+                sort(other, plus == (name != "sub"))
+        else:
+            rest.append((plus, node))
+
+    sort(output, True)
+    parts = [_joined(plan, terms) for terms in (good, rest)]
+    if any(part is None for part in parts):
+        return None
+    return parts[0], parts[1]  # pyright: ignore[reportReturnType]
+
+
+def _joined(plan: Plan, terms: list[tuple[bool, Node]]) -> Plan | None:
+    """Return a plan for the sum of some terms of an intensity, or None if none of them is one value per event."""
+    output = plan.graph.output
+    # Terms that are one number for all events go with one that is not.
+    terms = sorted(terms, key=lambda term: term[1].aval.ndim, reverse=True)
+    if not terms or terms[0][1].aval.shape != output.aval.shape:
+        return None
+    steps, total = list(plan.graph.steps), None
+    for plus, node in terms:
+        if total is None and plus:
+            total = node
             continue
-        name, inputs = step.eqn.primitive.name, [of(node) for node in step.inputs]
-        degree = _degree(name, step, inputs)
-        for node in step.outputs:
-            degrees[node] = degree
-    degree, modulus = of(plan.graph.output)
-    if degree > 2 or modulus:
-        msg = f"the intensity is of degree {degree} in what is stored" if degree > 2 else "it ends in a modulus"
-        raise NotQuadratic(msg)
+        nodes = (node,) if total is None else (total, node)
+        total, step = combined("neg" if len(nodes) == 1 else "add" if plus else "sub", nodes, output)
+        steps.append(step)
+    assert total is not None
+    return cut(replace(plan.graph, output=total, steps=steps))
 
 
 def _degree(name: str, step: Any, inputs: list[tuple[int, bool]]) -> tuple[int, bool]:
@@ -176,7 +246,7 @@ def _with_equal_first_row(part: np.ndarray) -> tuple[np.ndarray, float]:
     return (rotated[1:] / rotated[0]).T, float(target[0] ** 2)
 
 
-def pseudo_sum(total: EventSum, plan: Plan, columns: ColumnSpecs, held: tuple[str, ...] = ()) -> EventSum:
+def pseudo_sum(total: EventSum, plan: Plan, plan_at: Callable[[int], Plan]) -> EventSum:
     """Return a sum over pseudo-events that equals a sum over events.
 
     Parameters
@@ -185,8 +255,8 @@ def pseudo_sum(total: EventSum, plan: Plan, columns: ColumnSpecs, held: tuple[st
         The sum over events, of the intensity itself.
     plan
         Its plan.
-    columns, held
-        As the plan was made with.
+    plan_at
+        Makes the plan for another length of a block.
 
     Raises
     ------
@@ -206,7 +276,7 @@ def pseudo_sum(total: EventSum, plan: Plan, columns: ColumnSpecs, held: tuple[st
         raise NotQuadratic(msg)
     numbers, weights = pseudo_events(matrix)
     length = _ROWS * -(-len(weights) // _ROWS)
-    small = make_plan(spec.model, spec.parameters, columns, spec.single, length, held, True)
+    small = plan_at(length)
     if [(n.aval.shape[1:], n.aval.dtype) for n in small.stored] != [
         (n.aval.shape[1:], n.aval.dtype) for n in plan.stored
     ]:

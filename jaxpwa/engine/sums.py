@@ -216,6 +216,11 @@ class EventSum:
         return self.events.n_events
 
     @property
+    def path(self) -> str:
+        """How a sum over these events, when they stand for others, is taken, in words."""
+        return f"integrals, {self.n_events} pseudo-events"
+
+    @property
     def arrays(self) -> Arrays:
         """What the traceable function takes."""
         return self.events.arrays

@@ -210,7 +210,7 @@ class EventTerm:
             lines.append(f"  nothing is stored: {account.why_not}")
         if self.total.spec.summand is plain_intensity:
             why = f": {account.why_direct}" if account.why_direct else ""
-            undecided = account.path == "direct" and isinstance(self.total, ProvenSum) and not why
+            undecided = isinstance(self.total, ProvenSum) and not self.total.is_decided
             path = "decided at the first call" if undecided else account.path
             lines.append(f"  sum of the intensity: {path}{why}")
         return "\n".join(lines)
