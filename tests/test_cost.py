@@ -309,6 +309,16 @@ def test_bad_constraints_are_refused(arguments, message):
         jp.GaussianConstraint(**arguments)
 
 
+def test_parameters_and_columns_can_be_merged_into_dicts():
+    def merged(p, d):
+        q, e = p | {"A4": 3.0}, {"y": 10.0} | d
+        return gauss(q, e)
+
+    sample = gauss_sample(100)
+    params = {"A1": 9.0, "A2": 2.0, "A3": 10.0}
+    assert jp.UnbinnedNLL(merged, sample)(params) == pytest.approx(gauss_nll(params | {"A4": 3.0}, **sample))
+
+
 def test_constraints_by_name_are_refused_in_words():
     with pytest.raises(TypeError, match=r"mean must be one or more numbers, got \{'a': 0.1\}"):
         jp.GaussianConstraint({"a": 1.0}, {"a": 0.1})

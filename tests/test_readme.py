@@ -54,7 +54,8 @@ def test_the_snippets_of_the_compat_readme_and_of_the_guide_run(tmp_path):
     guide = (ROOT / "docs" / "guide.md").read_text()
     (compat,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    decay, many = (next(b for b in blocks if word in b) for word in ("IntensitySource", "fit_many"))
+    words = "IntensitySource", "fit_many", "load_integrals"
+    decay, many, saved = (next(b for b in blocks if word in b) for word in words)
     prelude = (
         "import numpy as np\nimport jaxpwa\nimport jaxpwa as jp\nrng = np.random.default_rng(1)\n"
         "data = {n: rng.normal(10, 2, 5000) for n in 'xy'}\nx = rng.exponential(0.5, 5000)\n"
@@ -67,7 +68,14 @@ def test_the_snippets_of_the_compat_readme_and_of_the_guide_run(tmp_path):
         "cost_low, cost_high = (jp.UnbinnedNLL(decay, {'x': x[:n]}) for n in (900, 1800))\n"
     )
     (tmp_path / "c.py").write_text(prelude + two + many + "\nassert all(r.valid for r in fits.values())\n")
-    for script in ("a.py", "b.py", "c.py"):
+    linear = (
+        "intensity = lambda p, d: p['a'] ** 2 + p['b'] ** 2 * d['x']\nstart = {'a': 1.0, 'b': 0.5}\n"
+        "data, accepted_mc = {'x': x}, {'x': rng.uniform(0, 3, 9000)}\n"
+    )
+    (tmp_path / "d.py").write_text(
+        prelude + linear + saved + "\nassert integrals.belong_to(accepted_mc)\ncost(start)\n"
+    )
+    for script in ("a.py", "b.py", "c.py", "d.py"):
         command = [sys.executable, "-W", "error", script]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 0, done.stderr

@@ -85,6 +85,7 @@ class _Recorder(Mapping):
         raise AttributeError(msg)
 
     __iter__ = __len__ = __contains__ = get = keys = items = values = _whole  # type: ignore[assignment]
+    __or__ = __ror__ = _whole
 
 
 class _ColumnRecorder(_Recorder):
@@ -115,6 +116,12 @@ class _ColumnRecorder(_Recorder):
         if name in self.columns:
             self.read[str(name)] = None
         return name in self.columns
+
+    def __or__(self, other: Any) -> Any:
+        return self._all() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self._all()
 
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self.columns else default
@@ -278,6 +285,12 @@ def column_specs(data: Dataset) -> ColumnSpecs:
         for name, values in data.columns.items()
         if values.dtype.kind in "fiubcO"
     )
+
+
+def in_double(specs: ColumnSpecs) -> ColumnSpecs:
+    """Return the same columns in double precision."""
+    wide = {"float32": "float64", "complex64": "complex128"}
+    return tuple((name, shape, wide.get(str(dtype), dtype)) for name, shape, dtype in specs)
 
 
 def pack_parameters(params: Any, names: tuple[str, ...], what: str) -> np.ndarray:

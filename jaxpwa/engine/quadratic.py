@@ -8,7 +8,7 @@ the sum over millions of events becomes one over some tens, by the very code tha
 That the degree is two is read from the traced formula; that the sums agree is checked on numbers before it is used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
@@ -256,7 +256,7 @@ def pseudo_sum(total: EventSum, plan: Plan, plan_at: Callable[[int], Plan]) -> E
     plan
         Its plan.
     plan_at
-        Makes the plan for another length of a block.
+        Makes the plan for another length of a block, in double precision.
 
     Raises
     ------
@@ -275,24 +275,30 @@ def pseudo_sum(total: EventSum, plan: Plan, plan_at: Callable[[int], Plan]) -> E
         msg = "the moments of what is stored are not finite"
         raise NotQuadratic(msg)
     numbers, weights = pseudo_events(matrix)
-    length = _ROWS * -(-len(weights) // _ROWS)
-    small = plan_at(length)
-    if [(n.aval.shape[1:], n.aval.dtype) for n in small.stored] != [
-        (n.aval.shape[1:], n.aval.dtype) for n in plan.stored
-    ]:
+    columns, start = [], 0
+    for shape in shapes:
+        columns.append(numbers[:, start : start + prod(shape)].reshape(-1, *shape))
+        start += prod(shape)
+    events = place_pseudo_events(columns, weights, spec.mesh.devices.flat[0])
+    small = plan_at(events.block)
+    if [n.aval.shape[1:] for n in small.stored] != [n.aval.shape[1:] for n in plan.stored]:
         msg = "the formula depends on the number of events"
         raise NotQuadratic(msg)
-    mesh = event_mesh((spec.mesh.devices.flat[0],))
-    placed, start = [], 0
-    for shape, column in zip(shapes, total.events.arrays[0], strict=True):
-        values = np.empty((length, *shape), column.dtype)
-        values[: len(numbers)] = numbers[:, start : start + prod(shape)].reshape(-1, *shape)
-        values[len(numbers) :] = values[0]
-        start += prod(shape)
-        placed.append(assemble([values], mesh))
-    w = np.zeros(length)
-    w[: len(weights)] = weights
-    count = assemble([np.array([len(weights)], np.int32)], mesh)
-    arrays = (tuple(placed), (), assemble([w], mesh), count)
-    events = PlacedEvents(arrays, mesh, length, np.array([0, len(weights)]))
-    return EventSum(replace(spec, plan=small, mesh=mesh, block=length), events)
+    spec = replace(spec, single=False, plan=small, mesh=events.mesh, block=events.block)
+    return EventSum(spec, events)
+
+
+def place_pseudo_events(columns: Sequence[np.ndarray], weights: np.ndarray, device: Any = None) -> PlacedEvents:
+    """Copy pseudo-events to a device: what is stored of each, ``(events, ...)``, and their weights."""
+    mesh = event_mesh((jax.devices()[0] if device is None else device,))
+    n = len(weights)
+    length = _ROWS * -(-n // _ROWS)
+
+    def padded(values: np.ndarray, pad: Any) -> jax.Array:
+        out = np.empty((length, *values.shape[1:]), values.dtype)
+        out[:n], out[n:] = values, pad
+        return assemble([out], mesh)
+
+    placed = tuple(padded(values, values[0]) for values in columns)
+    count = assemble([np.array([n], np.int32)], mesh)
+    return PlacedEvents((placed, (), padded(weights, 0.0), count), mesh, length, np.array([0, n]))

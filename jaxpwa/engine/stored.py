@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh
 
-from jaxpwa.engine.blocks import Arrays, PlacedEvents
+from jaxpwa.engine.blocks import Arrays, PlacedEvents, gather
 from jaxpwa.engine.devices import over_events, shards_of
 from jaxpwa.engine.precompute import Plan
 
@@ -77,6 +77,27 @@ def store(plan: Plan, events: PlacedEvents, theta: np.ndarray, single: bool) -> 
         kept += [re, im] if has_re and has_im else [im] if has_im else [re]
         layout += "c" if has_re and has_im else "i" if has_im else "r"
     return replace(events, arrays=(tuple(kept), *events.arrays[1:])), layout
+
+
+def stored_rows(plan: Plan, events: PlacedEvents, single: bool, layout: str) -> tuple[np.ndarray, ...]:
+    """Return what is stored in a layout, on the host, ``(events, ...)`` each; nothing is held fixed.
+
+    Raises
+    ------
+    ValueError
+        If the plan stores other values than the layout has.
+    """
+    kinds = [(full, kind) for full, kind in zip(plan.full_layout, layout, strict=False)]
+    if len(plan.full_layout) != len(layout) or any((full == "x") != (kind == "x") for full, kind in kinds):
+        msg = "other values are stored"
+        raise ValueError(msg)
+    theta = np.zeros(len(plan.graph.parameters))
+    columns, _ = _compiled(plan, events.mesh, events.block, single)(theta, events.arrays)
+    source, kept = iter(columns), []
+    for full, kind in kinds:
+        parts = [next(source)] if full == "x" else [next(source), next(source)]
+        kept += parts if kind in "xc" else [parts["ri".index(kind)]]
+    return tuple(gather(column, events.cuts) for column in kept)
 
 
 def as_stored(plan: Plan, columns: tuple[jax.Array, ...]) -> str | None:

@@ -11,7 +11,9 @@ import jax
 from jaxpwa._checks import JaxpwaWarning, known
 from jaxpwa._settings import warn_if_32_bit
 from jaxpwa._types import Params
+from jaxpwa.engine.integrals import Integrals
 from jaxpwa.engine.model import pack_parameters
+from jaxpwa.inference.summands import plain_intensity
 from jaxpwa.inference.supplied import SuppliedTerm
 from jaxpwa.inference.terms import EventTerm, GaussianTerm
 
@@ -206,6 +208,27 @@ class Cost:
         Text, one paragraph per sum over events. Whether sums go over pseudo-events is decided at the first call.
         """
         return "\n".join([repr(self), *(term.explain() for term in self._terms)])
+
+    def integrals(self, params: Params) -> Integrals:
+        """Return the integrals over its Monte Carlo: they can be saved, and stand in for it in a cost.
+
+        Parameters
+        ----------
+        params
+            Numbers by name, typical ones: the sums over pseudo-events and over all events must agree there.
+
+        Raises
+        ------
+        ValueError
+            If the cost has no sum over Monte Carlo or several (take them from the costs that were added), or the
+            sum goes over all events: the message says why.
+        """
+        cost, theta = self._at(params)
+        sums = [t for t in cost._terms if isinstance(t, EventTerm) and t.total.spec.summand is plain_intensity]
+        if len(sums) != 1:
+            msg = f"{self._label} has {len(sums)} sums over Monte Carlo; integrals are those of one."
+            raise ValueError(msg)
+        return sums[0].integrals(theta)
 
     def holding(self, values: Mapping[str, float]) -> "Cost":
         """Return a cost that is the same as long as these parameters have these values, and may be faster.

@@ -23,6 +23,7 @@ from jaxpwa._checks import first_bad, numbers_per
 from jaxpwa._types import Intensity
 from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.devices import Devices
+from jaxpwa.engine.integrals import Integrals
 from jaxpwa.engine.prepare import Settings
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.summands import log_intensity, plain_intensity, poisson_deviance, squared_pull
@@ -65,6 +66,19 @@ def _column(values: Any, data: Dataset, what: str) -> np.ndarray:
     return array
 
 
+def _monte_carlo(events: Any, what: str) -> Dataset | Integrals:
+    return events if isinstance(events, Integrals) else as_dataset(events, what)
+
+
+def _sum_over(
+    intensity: Intensity, mc: Dataset | Integrals, what: str, common: dict[str, Any], **form: Any
+) -> EventTerm:
+    """Return the sum of the intensity over Monte Carlo, or over what stands for it."""
+    if isinstance(mc, Integrals):
+        return EventTerm.from_integrals(intensity, mc, what, parameters=common["parameters"], **form)
+    return EventTerm.make(intensity, mc, what, plain_intensity, **form, **common)
+
+
 class UnbinnedNLL(Cost):
     r"""Unbinned negative log-likelihood of a density.
 
@@ -82,8 +96,8 @@ class UnbinnedNLL(Cost):
     data
         A `Dataset` or what makes one.
     normalization_mc
-        Monte Carlo that is flat in phase space and passed the same reconstruction as the data. A scale
-        factor of the intensity then cancels: fix one.
+        Monte Carlo that is flat in phase space and passed the same reconstruction as the data, or `Integrals` over
+        it. A scale factor of the intensity then cancels: fix one.
     parameters
         Names of the parameters, in the order wanted. None: found by looking at what the intensity reads.
     devices
@@ -128,23 +142,12 @@ class UnbinnedNLL(Cost):
         common: dict[str, Any] = {"parameters": names, "devices": devices, "settings": settings}
         terms = [EventTerm.make(intensity, data, "data", log_intensity, scale=-1.0, **common)]
         if normalization_mc is not None:
-            mc = as_dataset(normalization_mc, "normalization_mc")
-            w, w_mc = data.sum_of_weights, mc.sum_of_weights
-            if not w_mc > 0:
-                msg = f"the weights of normalization_mc must have a positive sum, got {w_mc}."
+            mc, w = _monte_carlo(normalization_mc, "normalization_mc"), data.sum_of_weights
+            if not mc.sum_of_weights > 0:
+                msg = f"the weights of normalization_mc must have a positive sum, got {mc.sum_of_weights}."
                 raise ValueError(msg)
-            terms.append(
-                EventTerm.make(
-                    intensity,
-                    mc,
-                    "normalization_mc",
-                    plain_intensity,
-                    scale=w,
-                    offset=-w * np.log(w_mc),
-                    log=True,
-                    **common,
-                )
-            )
+            offset = -w * np.log(mc.sum_of_weights)
+            terms.append(_sum_over(intensity, mc, "normalization_mc", common, scale=w, offset=offset, log=True))
         super().__init__(terms, 0.5, terms[0].total.n_events, _label("UnbinnedNLL", intensity))
 
 
@@ -160,7 +163,7 @@ class ExtendedNLL(Cost):
     intensity, data, parameters, devices, precompute, memory_budget, normalization
         As in `UnbinnedNLL`; the scale of the intensity is now the yield.
     accepted_mc
-        Monte Carlo that is flat in phase space and passed the detector and the reconstruction.
+        Monte Carlo that is flat in phase space and passed the detector and the reconstruction, or `Integrals` over it.
     n_generated
         Events generated to get ``accepted_mc``. None: as many as ``accepted_mc`` has. 1 means one.
 
@@ -185,7 +188,7 @@ class ExtendedNLL(Cost):
     ):
         names = _names(parameters)
         data = as_dataset(data, "data")
-        mc = as_dataset(accepted_mc, "accepted_mc")
+        mc = _monte_carlo(accepted_mc, "accepted_mc")
         number = mc.n_events if n_generated is None else n_generated
         if not isinstance(number, (int, float, np.integer, np.floating)) or not 0 < number < np.inf:
             msg = f"n_generated must be a positive number, the events generated, got {n_generated!r}."
@@ -194,7 +197,7 @@ class ExtendedNLL(Cost):
         common: dict[str, Any] = {"parameters": names, "devices": devices, "settings": settings}
         terms = [
             EventTerm.make(intensity, data, "data", log_intensity, scale=-1.0, **common),
-            EventTerm.make(intensity, mc, "accepted_mc", plain_intensity, scale=1.0 / float(number), **common),
+            _sum_over(intensity, mc, "accepted_mc", common, scale=1.0 / float(number)),
         ]
         super().__init__(terms, 0.5, terms[0].total.n_events, _label("ExtendedNLL", intensity))
 

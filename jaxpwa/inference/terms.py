@@ -13,6 +13,7 @@ from jaxpwa._types import Params
 from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.blocks import Arrays, PlacedEvents, place
 from jaxpwa.engine.devices import Devices
+from jaxpwa.engine.integrals import Integrals, as_sample, restored
 from jaxpwa.engine.model import ColumnSpecs, ModelRef, column_specs, inspect_model
 from jaxpwa.engine.pointwise import all_values, chunks
 from jaxpwa.engine.precompute import make_plan
@@ -136,6 +137,27 @@ class EventTerm:
             total, account = recipe.prepare(spec, events, data)
         return cls(total, scale, offset, log, data, what, np.arange(len(names)), recipe, account, is_open)
 
+    @classmethod
+    def from_integrals(
+        cls,
+        intensity: Callable,
+        integrals: Integrals,
+        what: str,
+        *,
+        parameters: tuple[str, ...] | None,
+        scale: float,
+        offset: float = 0.0,
+        log: bool = False,
+    ) -> "EventTerm":
+        """Describe a sum over Monte Carlo of which there are integrals only."""
+        total = restored(intensity, integrals, plain_intensity, what, parameters)
+        account = Account(path=f"{total.path}, from integrals over {integrals.n_events} events")
+        recipe = Recipe(integrals.columns, (), None, Settings(precompute=False))
+        sample = as_sample(integrals.sample, integrals.single)
+        index = np.arange(len(integrals.parameters))
+        what = f"{what} (events kept with the integrals)"
+        return cls(total, scale, offset, log, sample, what, index, recipe, account)
+
     @property
     def parameters(self) -> tuple[str, ...] | None:
         """Names of the parameters, or None: as many as there will be."""
@@ -160,6 +182,24 @@ class EventTerm:
         events = self.recipe.place(self.data, self.what)
         total, account = self.recipe.prepare(replace(spec, plan=None), events, self.data, held)
         return replace(self, total=total, account=account, held=held)
+
+    def integrals(self, theta: np.ndarray) -> Integrals:
+        """Return what stands for the Monte Carlo of this term.
+
+        Raises
+        ------
+        ValueError
+            If the sum goes over all events, or there is no Monte Carlo.
+        """
+        found = None
+        if isinstance(self.total, ProvenSum) and not self.held:
+            found = self.total.integrals(self.data, theta[self.index])
+        if found is None:
+            held = f"{', '.join(self.held)} is held fixed" if self.held else ""
+            why = held or self.account.why_direct or self.account.path
+            msg = f"there are no integrals over {self.what}: {why}."
+            raise ValueError(msg)
+        return found
 
     def times(self, factor: float) -> "EventTerm":
         """Return this term multiplied by a number."""

@@ -1,0 +1,273 @@
+"""Normalization integrals that outlive their Monte Carlo: pseudo-events in a file, with what proves that they fit."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxpwa._checks import known
+from jaxpwa._files import replacing
+from jaxpwa.data.dataset import Dataset
+from jaxpwa.data.packing import pack, unpack
+from jaxpwa.engine.blocks import place, used_events
+from jaxpwa.engine.model import ColumnSpecs, ModelRef, column_specs, in_double, inspect_model
+from jaxpwa.engine.precompute import make_plan
+from jaxpwa.engine.quadratic import place_pseudo_events
+from jaxpwa.engine.stored import stored_rows
+from jaxpwa.engine.sums import EventSum, Summand, SumSpec
+
+_MAGIC = b"jaxpwa integrals 1\n"
+_SAMPLE = 256
+# Relative differences that are let pass, in double precision and in single.
+_AGREEMENT = {False: 1e-10, True: 1e-6}
+_SAME = {False: 1e-9, True: 1e-4}
+
+
+@dataclass(frozen=True, eq=False)
+class Integrals:
+    """Sums of an intensity over Monte Carlo, as pseudo-events: a stand-in for the Monte Carlo in a cost.
+
+    Made by `Cost.integrals`, read by `load_integrals`; given as ``accepted_mc`` or ``normalization_mc``. A cost takes
+    them only for the intensity that they were made with: what it computes of some of the Monte Carlo, kept with them,
+    must be what it was, and so must the sums at some parameters.
+
+    Attributes
+    ----------
+    parameters, columns
+        What the intensity reads.
+    n_events, sum_of_weights
+        Of the Monte Carlo.
+    fingerprint
+        A hash of the columns read and the weights of the Monte Carlo (see `belong_to`).
+    """
+
+    parameters: tuple[str, ...]
+    columns: tuple[str, ...]
+    n_events: int
+    sum_of_weights: float
+    fingerprint: str
+    single: bool
+    layout: str
+    numbers: tuple[np.ndarray, ...]
+    weights: np.ndarray
+    sample: dict[str, np.ndarray]
+    stored: tuple[np.ndarray, ...]
+    points: np.ndarray
+    values: np.ndarray
+
+    def belong_to(self, mc: Any) -> bool:
+        """Tell whether these are integrals over this Monte Carlo: the same events and weights in the same order.
+
+        Parameters
+        ----------
+        mc
+            A `Dataset` or what makes one, with the columns that the intensity reads.
+        """
+        mc = mc if isinstance(mc, Dataset) else Dataset(mc)
+        return mc.n_events == self.n_events and fingerprint(mc, self.columns) == self.fingerprint
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the integrals to a file, as a whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file, exactly this name; an existing one is replaced.
+        """
+        content = pack({item.name: getattr(self, item.name) for item in fields(self)})
+        with replacing(Path(path)) as temporary:
+            temporary.write_bytes(_MAGIC + content)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Integrals over {self.n_events} events: {len(self.weights)} pseudo-events; "
+            f"parameters: {known(self.parameters)}; columns: {known(self.columns)}>"
+        )
+
+
+def load_integrals(path: str | os.PathLike) -> Integrals:
+    """Read integrals that `Integrals.save` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Integrals
+        Equal to those saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it holds no integrals, or is damaged.
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    if not content.startswith(_MAGIC):
+        msg = f"{path} holds no integrals of this version of jaxpwa."
+        raise ValueError(msg)
+    try:
+        plain = unpack(memoryview(content)[len(_MAGIC) :])
+        found = Integrals(**plain)
+        _check(found)
+        return found
+    except (ValueError, TypeError, AttributeError) as error:
+        msg = f"{path} is damaged: {error}"
+        raise ValueError(msg) from None
+
+
+def _check(found: Integrals) -> None:
+    """Raise ValueError or TypeError unless the parts fit each other."""
+    n, n_points = len(found.weights), len(found.values)
+    lengths = {len(a) for a in found.numbers} | {len(found.weights)}
+    rows = {len(a) for a in found.sample.values()} | {len(a) for a in found.stored}
+    arrays = [*found.numbers, *found.stored, *found.sample.values(), found.weights, found.points, found.values]
+    fits = (
+        all(isinstance(a, np.ndarray) and a.dtype.kind in "fiubc" for a in arrays)
+        and n > 0
+        and lengths == {n}
+        and len(rows) == 1
+        and found.points.shape == (n_points, len(found.parameters))
+        and n_points > 0
+        and set(found.sample) == set(found.columns)
+        and len(found.numbers) == len(found.stored) == len(found.layout) + found.layout.count("c")
+    )
+    if not fits:
+        msg = "its parts do not fit each other"
+        raise ValueError(msg)
+
+
+def fingerprint(data: Dataset, columns: tuple[str, ...]) -> str:
+    """Return a hash of some columns and the weights."""
+    digest = hashlib.blake2b(digest_size=20)
+    for name in columns:
+        values = np.ascontiguousarray(data.numbers(name))
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(values.view(np.uint8).data)
+    if data.is_weighted:
+        digest.update(np.ascontiguousarray(data.weights).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def make_integrals(pseudo: EventSum, single: bool, data: Dataset, points: np.ndarray, values: np.ndarray) -> Integrals:
+    """Write down a sum over pseudo-events.
+
+    Parameters
+    ----------
+    pseudo
+        The sum.
+    single
+        Whether the intensity of the Monte Carlo is computed in float32.
+    data
+        The Monte Carlo that it stands for.
+    points, values
+        Parameters ``(points, n)``, and the sum over all events there.
+    """
+    spec = pseudo.spec
+    columns, _, weights, _ = pseudo.arrays
+    n = pseudo.n_events
+    assert weights is not None
+    used = np.arange(data.n_events)[used_events(data)]
+    rows = used[np.unique(np.linspace(0, len(used) - 1, _SAMPLE).astype(np.intp))]
+    sample = {name: np.asarray(data.numbers(name)[rows]) for name in spec.columns}
+    return Integrals(
+        spec.parameters,
+        spec.columns,
+        data.n_events,
+        data.sum_of_weights,
+        fingerprint(data, spec.columns),
+        single,
+        spec.layout,
+        tuple(np.asarray(c)[:n] for c in columns),
+        np.asarray(weights)[:n],
+        sample,
+        _stored(spec.model, spec.parameters, as_sample(sample, single), spec.columns, single, spec.layout),
+        points,
+        values,
+    )
+
+
+def as_sample(sample: dict[str, np.ndarray], single: bool) -> Dataset:
+    """Return the events kept with integrals as a Dataset."""
+    return Dataset(sample, dtype="float32" if single else None)
+
+
+def _specs(sample: Dataset, columns: tuple[str, ...]) -> ColumnSpecs:
+    by_name = {spec[0]: spec for spec in column_specs(sample)}
+    return tuple(by_name[name] for name in columns)
+
+
+def _stored(
+    model: ModelRef, parameters: tuple[str, ...], sample: Dataset, columns: tuple[str, ...], single: bool, layout: str
+) -> tuple[np.ndarray, ...]:
+    """Return what is stored of the sample's events."""
+    events = place(sample, columns, what="the sample of the integrals", devices=1, weighted=False)
+    plan = make_plan(model, parameters, _specs(sample, columns), single, events.block, (), True)
+    return stored_rows(plan, events, single, layout)
+
+
+def restored(
+    intensity: Callable[..., Any], integrals: Integrals, summand: Summand, what: str, parameters: tuple[str, ...] | None
+) -> EventSum:
+    """Return the sum over pseudo-events for an intensity, once it is proven to be the one they were made with.
+
+    Parameters
+    ----------
+    intensity, parameters
+        As of a cost.
+    integrals
+        The pseudo-events.
+    summand
+        The intensity itself.
+    what
+        Name of the argument in messages.
+
+    Raises
+    ------
+    ValueError
+        If they were made with another intensity.
+    """
+    i, model, sample = integrals, ModelRef(intensity), as_sample(integrals.sample, integrals.single)
+    try:
+        info = inspect_model(model, column_specs(sample), parameters)
+    except ValueError as error:
+        msg = f"{what}: these integrals are of another intensity: {error}"
+        raise ValueError(msg) from None
+    names = i.parameters if info.parameters is None else info.parameters
+    if sorted(names) != sorted(i.parameters) or sorted(info.columns) != sorted(i.columns):
+        msg = (
+            f"{what}: these integrals are of another intensity: it reads {known(i.parameters)} and columns "
+            f"{known(i.columns)}, and {model.name} reads {known(names)} and {known(info.columns)}."
+        )
+        raise ValueError(msg)
+    other = f"{what}: these integrals are not of {model.name} as it is now; make them anew from the Monte Carlo"
+    try:
+        now = _stored(model, i.parameters, sample, i.columns, i.single, i.layout)
+    except ValueError as error:
+        msg = f"{other} ({error})."
+        raise ValueError(msg) from None
+    if [a.shape for a in now] != [a.shape for a in i.stored] or not all(
+        np.abs(a - b).max(initial=0) <= _SAME[i.single] * np.abs(b).max(initial=0)
+        for a, b in zip(now, i.stored, strict=True)
+    ):
+        msg = f"{other} (what it computes of the events kept with them differs)."
+        raise ValueError(msg)
+    specs = _specs(sample, i.columns)
+    events = place_pseudo_events(i.numbers, i.weights)
+    plan = make_plan(model, i.parameters, in_double(specs), False, events.block, (), True)
+    spec = SumSpec(model, i.parameters, i.columns, summand, False, events.mesh, events.block, plan, i.layout)
+    total = EventSum(spec, events)
+    for point, value in zip(i.points, i.values, strict=True):
+        found = float(total.collect(total.launch(point, 0), 0)[0])
+        if not abs(found - value) <= _AGREEMENT[i.single] * abs(value):
+            msg = f"{other} (a sum is {found!r} and was {value!r})."
+            raise ValueError(msg)
+    return total
