@@ -48,8 +48,11 @@ def test_even_split_keeps_order_and_sizes_differ_by_one(n, parts):
     assert sizes.tolist() == [len(p) for p in np.array_split(np.arange(n), parts)]
 
 
-def test_gpu_blocks_grow_with_the_shard():
+def test_gpu_blocks_grow_with_shard_and_memory(monkeypatch):
+    monkeypatch.setattr("jaxpwa.engine.blocks.memory_per_device", lambda: 80 << 30)
     assert [block_size(n, "gpu") for n in (10, 5000, 10**6, 10**8)] == [4096, 16384, 1 << 20, 1 << 20]
+    monkeypatch.setattr("jaxpwa.engine.blocks.memory_per_device", lambda: 12 << 30)
+    assert [block_size(n, "gpu") for n in (5000, 10**8)] == [16384, 1 << 18]
     assert block_size(10**8, "cpu") == 4096
 
 

@@ -10,6 +10,7 @@ from models import TRUE_GAUSS, gauss, gauss_nll, gauss_sample, rho, rho_events, 
 import jax.numpy as jnp
 
 import jaxpwa as jp
+from jaxpwa.engine.sums import compiled_sum
 from jaxpwa.inference.basin import judge
 from jaxpwa.inference.fit import _off_the_saddle
 from jaxpwa.inference.objective import Objective
@@ -413,3 +414,18 @@ def test_an_intensity_is_not_a_cost():
 def test_bad_parameters_are_refused(arguments, kind, message):
     with pytest.raises(kind, match=message):
         jp.Parameter(**arguments)
+
+
+def test_compiling_side_by_side_is_compiling_once():
+    def bell(p, d):
+        return jnp.exp(-0.5 * ((d["x"] - p["m"]) / p["s"]) ** 2) / p["s"]
+
+    x = np.random.default_rng(1).normal(size=(2, 4000))
+    costs = [jp.UnbinnedNLL(bell, {"x": row}, normalization_mc={"x": np.linspace(-4, 4, 999)}) for row in x]
+    costs[0]._compile((1, 2))
+    sums = [compiled_sum(term.total.spec, order) for term in costs[0]._terms for order in (1, 2)]
+    assert [s._cache_size() for s in sums] == [1] * 4
+    for cost in costs:
+        assert jp.fit(cost, {"m": 0.5, "s": P(2, lower=0.1)}).valid
+    assert [s._cache_size() for s in sums] == [1] * 4
+    assert [task for term in costs[1]._terms for task in term.total.to_compile((1, 2))] == []

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from jaxpwa._checks import first_bad
 from jaxpwa._settings import usable_cores
 from jaxpwa.data.dataset import Dataset
-from jaxpwa.engine.devices import Devices, assemble, event_mesh, select_devices, shards_of
+from jaxpwa.engine.devices import Devices, assemble, event_mesh, memory_per_device, select_devices, shards_of
 
 Arrays: TypeAlias = tuple[tuple[jax.Array, ...], tuple[jax.Array, ...], jax.Array | None, jax.Array]
 """Columns, extra columns, weights or None, events on each device: what compiled functions take.
@@ -27,17 +27,27 @@ Built-in containers only: JAX unpacks them in C++ at every call."""
 # 4096 doubles per column fit the L2 cache with room for tens of intermediates. Half of it is three times
 # slower: XLA then emits the loop's body as one kernel that it does not vectorise.
 CPU_BLOCK = 4096
-_GPU_BLOCK = 1 << 20
+# A row of a block is in flight with some hundred doubles: value, gradient and Hessian of tens of parameters.
+_BYTES_IN_FLIGHT = 4096
+_SHARE_IN_FLIGHT = 8
 _ALIGNMENT = 64
 _WORTH_THREADS = 1 << 18
 
 
+def largest_block(memory: int) -> int:
+    """Return the most rows per block on a GPU with so many bytes: a power of four times the block of CPUs."""
+    size = CPU_BLOCK
+    while 4 * size * _BYTES_IN_FLIGHT * _SHARE_IN_FLIGHT <= memory:
+        size *= 4
+    return size
+
+
 def block_size(n_shard: int, platform: str) -> int:
-    """Return the rows per block: fixed on CPUs, growing in powers of four with the shard on GPUs."""
+    """Return the rows per block: fixed on CPUs, growing in powers of four with shard and memory on GPUs."""
     if platform == "cpu":
         return CPU_BLOCK
-    size = CPU_BLOCK
-    while size < min(n_shard, _GPU_BLOCK):
+    size, most = CPU_BLOCK, largest_block(memory_per_device())
+    while size < min(n_shard, most):
         size *= 4
     return size
 

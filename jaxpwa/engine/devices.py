@@ -58,6 +58,12 @@ def select_devices(n_events: int, devices: Devices = None) -> tuple[Any, ...]:
     return chosen
 
 
+@lru_cache(maxsize=1)
+def memory_per_device() -> int:
+    """Return the bytes of the smallest of JAX's devices, a cautious 4 GiB where they don't tell."""
+    return min((d.memory_stats() or {}).get("bytes_limit", 4 << 30) for d in jax.local_devices())
+
+
 @lru_cache(maxsize=64)
 def event_mesh(devices: tuple[Any, ...]) -> Mesh:
     """Return the one-dimensional mesh over these devices."""

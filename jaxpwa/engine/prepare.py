@@ -1,7 +1,7 @@
 """From a sum over events as it is written to the one that is computed: stored columns, pseudo-events, and why."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import jax
 
 from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
+from jaxpwa.engine.devices import memory_per_device
 from jaxpwa.engine.eventwise import user_line
 from jaxpwa.engine.graph import Node
 from jaxpwa.engine.integrals import Integrals, make_integrals
@@ -76,8 +77,7 @@ def default_budget(platform: str) -> int:
             return int(_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         except (AttributeError, ValueError, OSError):
             return 4 << 30
-    limits = [(d.memory_stats() or {}).get("bytes_limit", 4 << 30) for d in jax.devices()]
-    return int(_SHARE * sum(limits))
+    return int(_SHARE * memory_per_device() * len(jax.devices()))
 
 
 def describe(node: Node) -> str:
@@ -105,6 +105,10 @@ class SplitSum:
     def path(self) -> str:
         """How the sum is taken, in words."""
         return f"integrals, {self.pseudo.n_events} pseudo-events, for terms of second degree; the rest over all events"
+
+    def to_compile(self, orders: Iterable[int]) -> list[Callable[[], object]]:
+        """Return what compiles the sums of these orders."""
+        return self.pseudo.to_compile(orders) + self.rest.to_compile(orders)
 
     @property
     def arrays(self) -> tuple[Arrays, Arrays]:
@@ -164,7 +168,8 @@ class ProvenSum:
         points, values = [], []
         for number in range(4):
             point = theta if number == 0 else theta * (1 + 0.2 * rng.normal(size=len(theta))) + 0.1 * rng.normal()
-            a, b = (total.collect(total.launch(point, 0), 0)[0] for total in sums)
+            # Fits need the gradient's code of the few events, and of all of them none.
+            a, b = (total.collect(total.launch(point, k), k)[0] for k, total in enumerate(sums))
             if not np.isfinite(a):
                 continue
             points.append(point)
@@ -178,6 +183,12 @@ class ProvenSum:
             self._direct = None
             self._proof = np.array(points), np.array(values)
             self._account.path = pseudo.path
+
+    def to_compile(self, orders: Iterable[int]) -> list[Callable[[], object]]:
+        """Return what compiles the sums of these orders, and those that are compared first."""
+        if self._direct is not None and self._pseudo is not None:
+            return self._direct.to_compile([0]) + self._pseudo.to_compile({1, *orders})
+        return self._chosen().to_compile(orders)
 
     def integrals(self, data: Dataset, theta: np.ndarray) -> Integrals | None:
         """Return what stands for the Monte Carlo, or None where the sum goes over events."""

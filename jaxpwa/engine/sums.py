@@ -5,7 +5,7 @@ Each device loops over its blocks and differentiates *within* a block, so that n
 ever written to memory; the devices' parts are added on the host.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
-from jaxpwa.engine.devices import EVENTS, over_events, shards_of
+from jaxpwa.engine.devices import EVENTS, assemble, over_events, shards_of
 from jaxpwa.engine.model import ModelRef
 from jaxpwa.engine.precompute import Plan, simplified
 
@@ -134,7 +134,7 @@ def _sharded(spec: SumSpec, local: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @lru_cache(maxsize=256)
-def compiled_sum(spec: SumSpec, order: int) -> Callable[[np.ndarray, Arrays], jax.Array]:
+def compiled_sum(spec: SumSpec, order: int) -> Any:
     """Return the compiled sum: ``(theta, arrays) -> (devices, 1 + n + n**2)``, one packed row per device.
 
     One array, since every array fetched costs tens of microseconds; one row per device and no reduction
@@ -209,6 +209,17 @@ class EventSum:
 
     spec: SumSpec
     events: PlacedEvents
+
+    def to_compile(self, orders: Iterable[int]) -> list[Callable[[], object]]:
+        """Return what compiles the sums of these orders that never ran; it computes nothing."""
+        nothing = assemble([np.zeros(1, np.int32)] * self.spec.mesh.devices.size, self.spec.mesh)
+        theta, arrays = np.zeros(len(self.spec.parameters)), (*self.events.arrays[:3], nothing)
+
+        def compiling(function: Any) -> Callable[[], object]:
+            return lambda: function(theta, arrays)
+
+        functions = [compiled_sum(self.spec, order) for order in orders]
+        return [compiling(f) for f in functions if not f._cache_size()]
 
     @property
     def n_events(self) -> int:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 import jax
 
 from jaxpwa._checks import JaxpwaWarning, known
-from jaxpwa._settings import warn_if_32_bit
+from jaxpwa._settings import usable_cores, warn_if_32_bit
 from jaxpwa._types import Params
 from jaxpwa.engine.integrals import Integrals
 from jaxpwa.engine.model import pack_parameters
@@ -135,6 +136,13 @@ class Cost:
             term.collect(raw, order, out)
         out[0] = float(out[0])
         return out
+
+    def _compile(self, orders: Sequence[int]) -> None:
+        """Compile what computes derivatives of these orders, side by side on the cores, where it never ran."""
+        tasks = [task for t in self._terms if isinstance(t, EventTerm) for task in t.total.to_compile(orders)]
+        if len(tasks) > 1:
+            with ThreadPoolExecutor(usable_cores()) as pool:
+                list(pool.map(lambda task: task(), tasks))
 
     def _compute_at(self, thetas: np.ndarray, n_points: int) -> tuple[np.ndarray, np.ndarray]:
         """Return values ``(points,)`` and gradients ``(points, n)``, of which the first ``n_points`` are computed."""

@@ -164,7 +164,9 @@ def fit(
         msg = f"tolerance must be positive, got {tolerance}."
         raise ValueError(msg)
     with progress_bar("fit", None, "call", progress) as bar:
-        objective = Objective(cost.holding(table.fixed_values), lambda _: bar.update())
+        held = cost.holding(table.fixed_values)
+        held._compile((1, 2))
+        objective = Objective(held, lambda _: bar.update())
         _check_start(cost, objective, table)
         objective.check_gradient(table.values, table.free)
         settings = {"strategy": strategy, "tol": tolerance, "precision": precision, "print_level": print_level}
