@@ -6,7 +6,7 @@ files                  `read`, `iter_chunks`, `write`, `cache`
 model                  any function ``intensity(params, data) -> (events,)`` written with `jax.numpy`
 values, simulation     `evaluate`, `rejection_sample`, `SimulationReport`
 costs (`Cost`)         `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
-without Monte Carlo    `Integrals`, `load_integrals`
+without Monte Carlo    `Integrals`, `load_integrals`, `accumulate_integrals`
 costs of other code    `IntensitySource`, `SuppliedTerm`: intensities that JAX can't trace
 fit                    `fit`, `minimizer`, `Parameter`, `FitResult`, `FitError`, `load_result`
 many fits              `fit_many`, `random_starts`, `ManyFits`, `Minimum`
@@ -35,6 +35,7 @@ from jaxpwa.data.io import write as write  # noqa: E402
 from jaxpwa.data.particles import ParticleTable as ParticleTable  # noqa: E402
 from jaxpwa.engine.integrals import Integrals as Integrals  # noqa: E402
 from jaxpwa.engine.integrals import load_integrals as load_integrals  # noqa: E402
+from jaxpwa.inference.accumulate import accumulate_integrals as accumulate_integrals  # noqa: E402
 from jaxpwa.inference.constraints import GaussianConstraint as GaussianConstraint  # noqa: E402
 from jaxpwa.inference.cost import Cost as Cost  # noqa: E402
 from jaxpwa.inference.fit import fit as fit  # noqa: E402

@@ -147,3 +147,57 @@ def test_files_of_another_kind_are_refused(tmp_path):
             jp.load_integrals(path)
     with pytest.raises(FileNotFoundError):
         jp.load_integrals(tmp_path / "nowhere")
+
+
+def pieces(table, sizes, weights=None):
+    start = 0
+    for size in sizes:
+        rows = slice(start, start + size)
+        part = {n: v[rows] for n, v in table.items()}
+        yield part if weights is None else jp.Dataset(part, weights=weights[rows])
+        start += size
+
+
+@pytest.mark.parametrize("name", ["w2", "rho", "K-matrix", "parameters as a whole", "piecewise"])
+def test_integrals_over_pieces_are_those_over_the_whole(name):
+    model = ZOO[name]
+    found = jp.accumulate_integrals(model.intensity, pieces(MC, (1000, 0, 2500, 1503), W_MC), model.start)
+    assert found.belong_to(MC_SET)
+    cost = jp.ExtendedNLL(model.intensity, DATA, found, 9000)
+    direct = jp.ExtendedNLL(model.intensity, DATA, MC_SET, 9000, precompute=False, normalization="direct")
+    if cost.parameters is None:
+        cost, direct = cost.bind(tuple(model.start)), direct.bind(tuple(model.start))
+    point = {n: 1.1 * v + 0.01 for n, v in model.start.items()}
+    a, b = direct.value_and_grad(point), cost.value_and_grad(point)
+    assert b[0] == pytest.approx(a[0], rel=1e-10)
+    np.testing.assert_allclose(list(b[1].values()), list(a[1].values()), rtol=1e-9, atol=1e-8)
+
+
+def test_integrals_are_taken_of_a_file_piece_by_piece(tmp_path):
+    jp.write(tmp_path / "mc.npz", {n: MC[n] for n in ("c", "phi")})
+    found = jp.accumulate_integrals(waves, jp.iter_chunks(tmp_path / "mc.npz", 700), START)
+    assert found.belong_to(MC)
+    assert found.n_events == found.sum_of_weights == 5003
+    assert len(found.sample["c"]) == 256
+    found.save(tmp_path / "a")
+    full = jp.ExtendedNLL(waves, DATA, MC)
+    assert jp.ExtendedNLL(waves, DATA, jp.load_integrals(tmp_path / "a"))(START) == pytest.approx(
+        full(START), rel=1e-10
+    )
+
+
+def test_pieces_that_give_no_integrals_are_refused():
+    free = ZOO["free mass"]
+    with pytest.raises(ValueError, match="no integrals of free_mass: div of what is stored"):
+        jp.accumulate_integrals(free.intensity, pieces(MC, (100,)), free.start)
+    with pytest.raises(ValueError, match="must have events that count: there are none"):
+        jp.accumulate_integrals(waves, [], START)
+    with pytest.raises(ValueError, match="must have events that count: there are none"):
+        jp.accumulate_integrals(waves, [jp.Dataset(MC, weights=np.zeros(5003))], START)
+    with pytest.raises(ValueError, match="piece 1 of the Monte Carlo has other columns than the first"):
+        jp.accumulate_integrals(waves, [MC, {"c": MC["c"]}], START)
+    with pytest.raises(ValueError, match="waves needs parameter n; given: a, b, e"):
+        jp.accumulate_integrals(waves, [MC], {k: START[k] for k in "abe"})
+    bad = {**MC, "phi": np.where(np.arange(5003) == 7, np.nan, MC["phi"])}
+    with pytest.raises(ValueError, match="piece 0 of the Monte Carlo: column 'phi' is NaN .*event 7"):
+        jp.accumulate_integrals(waves, [bad], START)

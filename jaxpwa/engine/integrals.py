@@ -21,7 +21,8 @@ from jaxpwa.engine.stored import stored_rows
 from jaxpwa.engine.sums import EventSum, Summand, SumSpec
 
 _MAGIC = b"jaxpwa integrals 1\n"
-_SAMPLE = 256
+SAMPLE = 256
+"""Events kept with integrals."""
 # Relative differences that are let pass, in double precision and in single.
 _AGREEMENT = {False: 1e-10, True: 1e-6}
 _SAME = {False: 1e-9, True: 1e-4}
@@ -145,19 +146,51 @@ def _check(found: Integrals) -> None:
         raise ValueError(msg)
 
 
+class Fingerprint:
+    """A hash of columns and weights that does not depend on the pieces in which events come."""
+
+    def __init__(self, columns: tuple[str, ...]):
+        self._digests = {name: hashlib.blake2b(digest_size=20) for name in columns}
+        self._weights = hashlib.blake2b(digest_size=20)
+        self._forms: dict[str, str] = {}
+        self._is_weighted = False
+
+    def update(self, data: Dataset) -> None:
+        """Add events."""
+        for name, digest in self._digests.items():
+            values = data.numbers(name)
+            # Pieces of a text file may hold whole numbers only where others don't.
+            values = np.ascontiguousarray(values, complex if values.dtype.kind == "c" else float)
+            self._forms[name] = f"{values.dtype.str} {values.shape[1:]}"
+            digest.update(values.view(np.uint8).data)
+        self._is_weighted |= data.is_weighted
+        self._weights.update(np.ascontiguousarray(data.weights).view(np.uint8).data)
+
+    def hexdigest(self) -> str:
+        """Return the hash."""
+        whole = hashlib.blake2b(digest_size=20)
+        for name, digest in self._digests.items():
+            whole.update(f"{name} {self._forms.get(name)} {digest.hexdigest()}".encode())
+        if self._is_weighted:
+            whole.update(self._weights.digest())
+        return whole.hexdigest()
+
+
 def fingerprint(data: Dataset, columns: tuple[str, ...]) -> str:
     """Return a hash of some columns and the weights."""
-    digest = hashlib.blake2b(digest_size=20)
-    for name in columns:
-        values = np.ascontiguousarray(data.numbers(name))
-        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
-        digest.update(values.view(np.uint8).data)
-    if data.is_weighted:
-        digest.update(np.ascontiguousarray(data.weights).view(np.uint8).data)
-    return digest.hexdigest()
+    whole = Fingerprint(columns)
+    whole.update(data)
+    return whole.hexdigest()
 
 
-def make_integrals(pseudo: EventSum, single: bool, data: Dataset, points: np.ndarray, values: np.ndarray) -> Integrals:
+def make_integrals(
+    pseudo: EventSum,
+    single: bool,
+    sample: dict[str, np.ndarray],
+    totals: tuple[int, float, str],
+    points: np.ndarray,
+    values: np.ndarray,
+) -> Integrals:
     """Write down a sum over pseudo-events.
 
     Parameters
@@ -166,33 +199,38 @@ def make_integrals(pseudo: EventSum, single: bool, data: Dataset, points: np.nda
         The sum.
     single
         Whether the intensity of the Monte Carlo is computed in float32.
-    data
-        The Monte Carlo that it stands for.
+    sample
+        Columns of some events of the Monte Carlo that it stands for.
+    totals
+        Number of its events, the sum of their weights, and its hash.
     points, values
         Parameters ``(points, n)``, and the sum over all events there.
     """
     spec = pseudo.spec
     columns, _, weights, _ = pseudo.arrays
     n = pseudo.n_events
-    assert weights is not None
-    used = np.arange(data.n_events)[used_events(data)]
-    rows = used[np.unique(np.linspace(0, len(used) - 1, _SAMPLE).astype(np.intp))]
-    sample = {name: np.asarray(data.numbers(name)[rows]) for name in spec.columns}
+    stored = _stored(spec.model, spec.parameters, as_sample(sample, single), spec.columns, single, spec.layout)
+    few = tuple(np.asarray(c)[:n] for c in columns)
     return Integrals(
         spec.parameters,
         spec.columns,
-        data.n_events,
-        data.sum_of_weights,
-        fingerprint(data, spec.columns),
+        *totals,
         single,
         spec.layout,
-        tuple(np.asarray(c)[:n] for c in columns),
+        few,
         np.asarray(weights)[:n],
         sample,
-        _stored(spec.model, spec.parameters, as_sample(sample, single), spec.columns, single, spec.layout),
+        stored,
         points,
         values,
     )
+
+
+def sample_of(data: Dataset, columns: tuple[str, ...], most: int = SAMPLE) -> dict[str, np.ndarray]:
+    """Return columns of so many events that count, or all of them, evenly spaced."""
+    used = np.arange(data.n_events)[used_events(data)]
+    rows = used[np.unique(np.linspace(0, len(used) - 1, most).astype(np.intp))]
+    return {name: np.asarray(data.numbers(name)[rows]) for name in columns}
 
 
 def as_sample(sample: dict[str, np.ndarray], single: bool) -> Dataset:

@@ -1,7 +1,7 @@
 """From a sum over events as it is written to the one that is computed: stored columns, pseudo-events, and why."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from jaxpwa.engine.blocks import Arrays, PlacedEvents
 from jaxpwa.engine.devices import memory_per_device
 from jaxpwa.engine.eventwise import user_line
 from jaxpwa.engine.graph import Node
-from jaxpwa.engine.integrals import Integrals, make_integrals
+from jaxpwa.engine.integrals import Integrals, fingerprint, make_integrals, sample_of
 from jaxpwa.engine.model import ColumnSpecs, in_double
 from jaxpwa.engine.precompute import Plan, bytes_per_event, is_worth_it, make_plan
 from jaxpwa.engine.quadratic import NotQuadratic, pseudo_sum, split
@@ -78,6 +78,19 @@ def default_budget(platform: str) -> int:
         except (AttributeError, ValueError, OSError):
             return 4 << 30
     return int(_SHARE * memory_per_device() * len(jax.devices()))
+
+
+def points_to_compare(theta: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield parameters, ``(n,)`` each, at which sums must agree: some, and others near them."""
+    rng = np.random.default_rng(1)
+    yield theta
+    for _ in range(3):
+        yield theta * (1 + 0.2 * rng.normal(size=len(theta))) + 0.1 * rng.normal()
+
+
+def agree(a: float, b: float, single: bool) -> bool:
+    """Tell whether a sum over events and one over pseudo-events, of float32 intensities or not, are the same."""
+    return abs(a - b) <= _AGREEMENT[single] * abs(a)
 
 
 def describe(node: Node) -> str:
@@ -163,18 +176,16 @@ class ProvenSum:
         return chosen
 
     def _prove(self, direct: EventSum, pseudo: EventSum | SplitSum, theta: np.ndarray) -> None:
-        rng = np.random.default_rng(1)
         sums: tuple[Any, Any] = direct, pseudo
         points, values = [], []
-        for number in range(4):
-            point = theta if number == 0 else theta * (1 + 0.2 * rng.normal(size=len(theta))) + 0.1 * rng.normal()
+        for point in points_to_compare(theta):
             # Fits need the gradient's code of the few events, and of all of them none.
             a, b = (total.collect(total.launch(point, k), k)[0] for k, total in enumerate(sums))
             if not np.isfinite(a):
                 continue
             points.append(point)
             values.append(a)
-            if not abs(a - b) <= _AGREEMENT[self.spec.single] * abs(a):
+            if not agree(a, b, self.spec.single):
                 self._pseudo = None
                 self._account.why_direct = f"the sums differ: {float(a)!r} over events, {float(b)!r} over pseudo-events"
                 return
@@ -195,7 +206,8 @@ class ProvenSum:
         chosen = self._chosen(theta)
         if not isinstance(chosen, EventSum) or not len(self._proof[1]):
             return None
-        return make_integrals(chosen, self.spec.single, data, *self._proof)
+        totals = data.n_events, data.sum_of_weights, fingerprint(data, self.spec.columns)
+        return make_integrals(chosen, self.spec.single, sample_of(data, self.spec.columns), totals, *self._proof)
 
     def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> Any:
         """Start the computation and return at once."""

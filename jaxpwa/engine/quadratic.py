@@ -264,19 +264,27 @@ def pseudo_sum(total: EventSum, plan: Plan, plan_at: Callable[[int], Plan]) -> E
         If there is none.
     """
     check_degree(plan)
-    shapes = [c.shape[1:] for c in total.events.arrays[0]]
-    n_numbers = sum(map(prod, shapes))
+    check_size(total.events)
+    return few_events(total, plan, moments(total.events), plan_at)
+
+
+def check_size(events: PlacedEvents) -> None:
+    """Refuse to take moments of too many numbers per event."""
+    n_numbers = sum(prod(c.shape[1:]) for c in events.arrays[0])
     if n_numbers > MOST_NUMBERS:
         msg = f"{n_numbers} numbers per event are stored, above {MOST_NUMBERS}"
         raise NotQuadratic(msg)
+
+
+def few_events(total: EventSum, plan: Plan, matrix: np.ndarray, plan_at: Callable[[int], Plan]) -> EventSum:
+    """Return the sum over pseudo-events with these moments; of ``total`` everything but its events matters."""
     spec = total.spec
-    matrix = moments(total.events)
     if not np.isfinite(matrix).all():
         msg = "the moments of what is stored are not finite"
         raise NotQuadratic(msg)
     numbers, weights = pseudo_events(matrix)
     columns, start = [], 0
-    for shape in shapes:
+    for shape in (c.shape[1:] for c in total.events.arrays[0]):
         columns.append(numbers[:, start : start + prod(shape)].reshape(-1, *shape))
         start += prod(shape)
     events = place_pseudo_events(columns, weights, spec.mesh.devices.flat[0])

@@ -50,6 +50,13 @@ def _compiled(plan: Plan, mesh: Mesh, block: int, single: bool) -> Callable[[np.
     return over_events(mesh, local, 1, 1)
 
 
+def store_all(plan: Plan, events: PlacedEvents, single: bool) -> PlacedEvents:
+    """Return the same events with stored columns in the full layout, nothing held fixed."""
+    theta = np.zeros(len(plan.graph.parameters))
+    columns, _ = _compiled(plan, events.mesh, events.block, single)(theta, events.arrays)
+    return replace(events, arrays=(tuple(columns), *events.arrays[1:]))
+
+
 def store(plan: Plan, events: PlacedEvents, theta: np.ndarray, single: bool) -> tuple[PlacedEvents, str]:
     """Return the same events with stored real columns in place of those that the model reads, and their layout.
 
@@ -91,9 +98,7 @@ def stored_rows(plan: Plan, events: PlacedEvents, single: bool, layout: str) -> 
     if len(plan.full_layout) != len(layout) or any((full == "x") != (kind == "x") for full, kind in kinds):
         msg = "other values are stored"
         raise ValueError(msg)
-    theta = np.zeros(len(plan.graph.parameters))
-    columns, _ = _compiled(plan, events.mesh, events.block, single)(theta, events.arrays)
-    source, kept = iter(columns), []
+    source, kept = iter(store_all(plan, events, single).arrays[0]), []
     for full, kind in kinds:
         parts = [next(source)] if full == "x" else [next(source), next(source)]
         kept += parts if kind in "xc" else [parts["ri".index(kind)]]
