@@ -119,6 +119,11 @@ class SplitSum:
         """How the sum is taken, in words."""
         return f"integrals, {self.pseudo.n_events} pseudo-events, for terms of second degree; the rest over all events"
 
+    @property
+    def n_summed(self) -> int:
+        """Events and pseudo-events that are added."""
+        return self.pseudo.n_events + self.rest.n_events
+
     def to_compile(self, orders: Iterable[int]) -> list[Callable[[], object]]:
         """Return what compiles the sums of these orders."""
         return self.pseudo.to_compile(orders) + self.rest.to_compile(orders)
@@ -161,6 +166,11 @@ class ProvenSum:
         self._pseudo: EventSum | SplitSum | None = pseudo
         self._account = account
         self._proof = np.zeros((0, 0)), np.zeros(0)
+
+    @property
+    def n_summed(self) -> int:
+        """Events, or pseudo-events, that are added."""
+        return self._chosen().n_summed
 
     @property
     def is_decided(self) -> bool:

@@ -76,6 +76,11 @@ class Cost:
         """How many exact derivatives there are: 2, or fewer with intensities from outside of JAX."""
         return min((term.derivatives for term in self._terms), default=2)
 
+    @property
+    def _n_summed(self) -> int:
+        """Events, or pseudo-events, that a value is summed over."""
+        return sum(t.total.n_summed for t in self._terms if isinstance(t, EventTerm))
+
     def _why_no_gradient(self) -> str:
         """Say why intensities from outside came without a gradient."""
         return next((t.why_no_gradient for t in self._terms if isinstance(t, SuppliedTerm) and t.why_no_gradient), "")

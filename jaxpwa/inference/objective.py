@@ -8,7 +8,10 @@ import numpy as np
 from jaxpwa._checks import JaxpwaWarning
 from jaxpwa.inference.cost import Cost
 
-_FEW = 8
+# A value by the function of value and gradient takes some 10 ns more per event than by its own, whose compilation takes
+# 0.1 s or more: worth it from so many values times events on.
+_WORTH_COMPILING = 8_000_000
+_MOST, _LEAST = 64, 8
 # Relative step of the check of a gradient, what it may differ by, and the rounding of float32 intensities.
 _STEP = 1e-4
 _DIFFERENCE = 1e-2
@@ -87,8 +90,9 @@ class Objective:
 
     def value(self, x: np.ndarray) -> float:
         """Return the cost."""
-        # A fit needs a value or two: not worth compiling a function for, besides that of value and gradient.
-        out, new = self._at(x, 1 if self.derivatives == 2 and self.n_value < _FEW else 0)
+        # A fit needs some tens of values, besides gradients: not worth compiling a function for if events are few.
+        few = min(_MOST, max(_LEAST, _WORTH_COMPILING // max(1, self._cost._n_summed)))
+        out, new = self._at(x, 1 if self.derivatives == 2 and self.n_value < few else 0)
         self.n_value += new
         return self._seen(out[0], bool(np.isfinite(out[0])))
 
