@@ -18,8 +18,10 @@ lint: $(VENV)/.dev
 type: $(VENV)/.dev
 	$(BIN)/pyright
 
-bench: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.w1
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.targets
+	$(BIN)/python -m benchmarks.scaling --most 1e7
+	$(BIN)/python -m benchmarks.gpu
 
 check: lint type test
 
@@ -42,4 +44,8 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	touch $@

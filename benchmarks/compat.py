@@ -1,6 +1,6 @@
 """W1 through `jaxpwa_compat`: the three kinds of amplitude and the ported one, as ratios to plain numpy.
 
-    python -m benchmarks.compat               prints ratios beside PyPWA's own and writes results/compat.json
+    python -m benchmarks.compat               prints ratios beside PyPWA's own and writes benchmarks/results/compat.json
 
 Times are medians of turns in one process. PyPWA's ratios were measured once, with its 2 processes on 2 cores.
 """
@@ -10,14 +10,16 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
 import jaxpwa as jp
 import jaxpwa_compat as pwa
+from benchmarks.peers.by_jaxpwa import gauss
 from benchmarks.timing import medians
-from benchmarks.w1 import NAMES, SIZES, flat, model, point
+from benchmarks.turns import save
+from benchmarks.w1 import SIZES
+from benchmarks.workloads import W1_NAMES, w1_flat, w1_point
 
 # From the PyPWA rows of peers' timings: milliseconds for 70k, 1M, 10M events; plain numpy in one process last.
 PYPWA = {"numpy": (1.18, 11.7, 253), "numexpr": (1.35, 13.3, 139), "torch": (0.33, 19.7, 601)}
@@ -66,7 +68,7 @@ KINDS = {"numpy": Numpy, "numexpr": Numexpr, "torch": Torch}
 
 
 def params(k):
-    return dict(zip(NAMES, point(k), strict=True))
+    return dict(zip(W1_NAMES, w1_point(k), strict=True))
 
 
 def plain(data, k):
@@ -98,11 +100,11 @@ def plain_alone(n_events):
 
 def evaluation(n_events, row):
     """Ratios of one value of each kind to plain numpy, and of the ported amplitude to a native one."""
-    x, y = flat(n_events)
+    x, y = w1_flat(n_events)
     data = {"x": x, "y": y}
     likelihoods = {name: pwa.LogLikelihood(kind(), data) for name, kind in KINDS.items()}
     port = pwa.to_jax(Numpy(), {"x": x[:500], "y": y[:500]}, parameters=params(0))
-    costs = {"ported": jp.UnbinnedNLL(port, data), "native": jp.UnbinnedNLL(model(), data)}
+    costs = {"ported": jp.UnbinnedNLL(port, data), "native": jp.UnbinnedNLL(gauss, data)}
     functions = {"plain": lambda k: plain(data, k)}
     functions |= {name: lambda k, f=f: f(params(k)) for name, f in (likelihoods | costs).items()}
     gradients = {f"{name} gradient": f for name, f in (costs | {"torch": likelihoods["torch"]}).items()}
@@ -127,7 +129,7 @@ def evaluation(n_events, row):
 
 def simulation(n_bins, n_events):
     """Ratios of ten times a million intensities with masks to plain numpy."""
-    bins = [dict(zip("xy", flat(n_events), strict=True)) for _ in range(n_bins)]
+    bins = [dict(zip("xy", w1_flat(n_events), strict=True)) for _ in range(n_bins)]
     p = params(0)
 
     def by_hand(k):
@@ -160,7 +162,7 @@ def fits(n_bins, n_events):
         for data in bins:
             began = time.perf_counter()
             with pwa.LogLikelihood(kind(), data) as likelihood:
-                minuit = pwa.minuit(dict.fromkeys(NAMES, 1.0), likelihood)
+                minuit = pwa.minuit(dict.fromkeys(W1_NAMES, 1.0), likelihood)
                 minuit.limits["A1", "A3"] = (0.1, None)
                 minuit.limits["A2", "A4"] = (1.0, None)
                 minuit.migrad()
@@ -180,9 +182,7 @@ def main():
             results[n_events] = evaluation(n_events, row)
     results["simulation"] = simulation(10, 1_000_000)
     fits(10, 70_000)
-    out = Path(__file__).parent / "results"
-    out.mkdir(exist_ok=True)
-    (out / "compat.json").write_text(json.dumps(results, indent=1))
+    save("compat", results)
 
 
 if __name__ == "__main__":

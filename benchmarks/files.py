@@ -3,7 +3,6 @@
 python -m benchmarks.files
 """
 
-import json
 import os
 import tempfile
 import time
@@ -14,6 +13,7 @@ import pandas as pd
 
 import jaxpwa as jp
 from benchmarks.timing import medians
+from benchmarks.turns import save
 
 N = 1_000_000
 
@@ -86,8 +86,7 @@ def main():
             out[f"cache {what}"] = t
         size = (folder / "t.csv").stat().st_size / 1e6
         print(f"(csv {size:.0f} MB, gamp {(folder / 't.gamp').stat().st_size / 1e6:.0f} MB)")
-    Path("results").mkdir(exist_ok=True)
-    Path("results/files.json").write_text(json.dumps(out, indent=1))
+    save("files", out)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from jaxpwa._files import replacing
-from jaxpwa.data.packing import Extension, pack, unpack
+from jaxpwa.data.packing import Extension, read_packed, write_packed
 from jaxpwa.inference.result import FitResult
 
 _MAGIC = b"jaxpwa object 1\n"
@@ -33,9 +32,7 @@ def write(path: str | os.PathLike, thing: Any) -> None:
     FileNotFoundError
         If there is no such folder.
     """
-    content = pack(thing, _EXTENSIONS)
-    with replacing(Path(path)) as temporary:
-        temporary.write_bytes(_MAGIC + content)
+    write_packed(Path(path), _MAGIC, thing, _EXTENSIONS)
 
 
 def read(path: str | os.PathLike) -> Any:
@@ -57,13 +54,4 @@ def read(path: str | os.PathLike) -> Any:
     ValueError
         If the file is damaged or of another origin (a pickle, for instance).
     """
-    path = Path(path)
-    content = path.read_bytes()
-    if not content.startswith(_MAGIC):
-        msg = f"{path} was not written by jaxpwa.cache.write."
-        raise ValueError(msg)
-    try:
-        return unpack(memoryview(content)[len(_MAGIC) :], _EXTENSIONS)
-    except ValueError as error:
-        msg = f"{path}: {error}"
-        raise ValueError(msg) from None
+    return read_packed(Path(path), _MAGIC, "was not written by jaxpwa.cache.write", _EXTENSIONS)

@@ -7,12 +7,14 @@ imports, calls or evaluates anything that a file names.
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
 import pandas as pd
 
+from jaxpwa._files import replacing
 from jaxpwa.data.dataset import Dataset
 from jaxpwa.data.particles import ParticleTable
 
@@ -64,16 +66,36 @@ def unpack(content: bytes | memoryview, extensions: tuple[Extension, ...] = ()) 
     try:
         plain = msgpack.unpackb(content, strict_map_key=False)
         return _thing(plain, {e.tag: e for e in extensions})
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        msgpack.UnpackException,
-    ) as error:
+    except (*_DAMAGE, msgpack.UnpackException) as error:
         msg = f"damaged content: {type(error).__name__}: {error}"
+        raise ValueError(msg) from None
+
+
+def write_packed(path: Path, magic: bytes, thing: Any, extensions: tuple[Extension, ...] = ()) -> None:
+    """Write an object behind a line that says what it is, as a whole or not at all; errors as of `pack`."""
+    content = pack(thing, extensions)
+    with replacing(path) as temporary:
+        temporary.write_bytes(magic + content)
+
+
+def read_packed(path: Path, magic: bytes, other: str, extensions: tuple[Extension, ...] = ()) -> Any:
+    """Read what `write_packed` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is of another kind: the message says ``other`` of it; or damaged.
+    """
+    content = path.read_bytes()
+    if not content.startswith(magic):
+        msg = f"{path} {other}."
+        raise ValueError(msg)
+    try:
+        return unpack(memoryview(content)[len(magic) :], extensions)
+    except ValueError as error:
+        msg = f"{path}: {error}"
         raise ValueError(msg) from None
 
 

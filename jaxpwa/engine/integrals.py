@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from jaxpwa._checks import known
-from jaxpwa._files import replacing
 from jaxpwa.data.dataset import Dataset
-from jaxpwa.data.packing import pack, unpack
+from jaxpwa.data.packing import read_packed, write_packed
 from jaxpwa.engine.blocks import place, used_events
-from jaxpwa.engine.model import ColumnSpecs, ModelRef, column_specs, in_double, inspect_model
+from jaxpwa.engine.model import ModelRef, column_specs, in_double, inspect_model
 from jaxpwa.engine.precompute import make_plan
 from jaxpwa.engine.quadratic import place_pseudo_events
 from jaxpwa.engine.stored import stored_rows
@@ -79,9 +78,7 @@ class Integrals:
         path
             The file, exactly this name; an existing one is replaced.
         """
-        content = pack({item.name: getattr(self, item.name) for item in fields(self)})
-        with replacing(Path(path)) as temporary:
-            temporary.write_bytes(_MAGIC + content)
+        write_packed(Path(path), _MAGIC, {item.name: getattr(self, item.name) for item in fields(self)})
 
     def __repr__(self) -> str:
         return (
@@ -111,18 +108,14 @@ def load_integrals(path: str | os.PathLike) -> Integrals:
         If it holds no integrals, or is damaged.
     """
     path = Path(path)
-    content = path.read_bytes()
-    if not content.startswith(_MAGIC):
-        msg = f"{path} holds no integrals of this version of jaxpwa."
-        raise ValueError(msg)
+    plain = read_packed(path, _MAGIC, "holds no integrals of this version of jaxpwa")
     try:
-        plain = unpack(memoryview(content)[len(_MAGIC) :])
         found = Integrals(**plain)
         _check(found)
-        return found
     except (ValueError, TypeError, AttributeError) as error:
         msg = f"{path} is damaged: {error}"
         raise ValueError(msg) from None
+    return found
 
 
 def _check(found: Integrals) -> None:
@@ -238,17 +231,12 @@ def as_sample(sample: dict[str, np.ndarray], single: bool) -> Dataset:
     return Dataset(sample, dtype="float32" if single else None)
 
 
-def _specs(sample: Dataset, columns: tuple[str, ...]) -> ColumnSpecs:
-    by_name = {spec[0]: spec for spec in column_specs(sample)}
-    return tuple(by_name[name] for name in columns)
-
-
 def _stored(
     model: ModelRef, parameters: tuple[str, ...], sample: Dataset, columns: tuple[str, ...], single: bool, layout: str
 ) -> tuple[np.ndarray, ...]:
     """Return what is stored of the sample's events."""
     events = place(sample, columns, what="the sample of the integrals", devices=1, weighted=False)
-    plan = make_plan(model, parameters, _specs(sample, columns), single, events.block, (), True)
+    plan = make_plan(model, parameters, column_specs(sample, columns), single, events.block, (), True)
     return stored_rows(plan, events, single, layout)
 
 
@@ -298,7 +286,7 @@ def restored(
     ):
         msg = f"{other} (what it computes of the events kept with them differs)."
         raise ValueError(msg)
-    specs = _specs(sample, i.columns)
+    specs = column_specs(sample, i.columns)
     events = place_pseudo_events(i.numbers, i.weights)
     plan = make_plan(model, i.parameters, in_double(specs), False, events.block, (), True)
     spec = SumSpec(model, i.parameters, i.columns, summand, False, events.mesh, events.block, plan, i.layout)

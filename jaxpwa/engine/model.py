@@ -6,7 +6,7 @@ alone. The last is what lets events be cut into blocks, shards and padded at wil
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -277,8 +277,11 @@ def _check_result(what: str, result: Any, complex_allowed: bool) -> None:
         raise TypeError(msg)
 
 
-def column_specs(data: Dataset) -> ColumnSpecs:
-    """Describe host columns as a model will see them; text columns are left out."""
+def column_specs(data: Dataset, names: Sequence[str] | None = None) -> ColumnSpecs:
+    """Describe host columns as a model will see them, in the order of ``names``; None: all, but for text."""
+    if names is not None:
+        known_columns = {spec[0]: spec for spec in column_specs(data)}
+        return tuple(known_columns[name] for name in names if name in known_columns)
     wide = "complex64" if data.dtype == "float32" else "complex128"
     return tuple(
         (name, values.shape[1:], wide if values.dtype.kind == "c" else data.dtype)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxpwa._checks import known
 from jaxpwa._types import Intensity, Params
 from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.blocks import place
@@ -91,17 +92,15 @@ class _Sums:
         self.fingerprint = Fingerprint(self.columns)
         self.n_events, self.sum_of_weights = 0, 0.0
         self.samples: list[dict[str, np.ndarray]] = []
-        self.specs = self._specs(data)
+        self.specs = column_specs(data, self.columns)
         self.last: tuple[EventSum, Plan] | None = None
-
-    def _specs(self, data: Dataset) -> Any:
-        known = {spec[0]: spec for spec in column_specs(data)}
-        return tuple(known.get(name, (name, None, None)) for name in self.columns)
 
     def add(self, data: Dataset, what: str, devices: Devices) -> None:
         """Add the events of a piece."""
-        if self._specs(data) != self.specs:
-            msg = f"{what} has other columns than the first: {self._specs(data)}, expected {self.specs}."
+        specs = column_specs(data, self.columns)
+        if specs != self.specs:
+            here, there = (known(f"{n} {dtype}{list(shape)}" for n, shape, dtype in s) for s in (specs, self.specs))
+            msg = f"{what} has other columns than the first: {here}; expected {there}."
             raise ValueError(msg)
         self.fingerprint.update(data)
         self.n_events += data.n_events

@@ -14,7 +14,7 @@ from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.blocks import Arrays, PlacedEvents, place
 from jaxpwa.engine.devices import Devices
 from jaxpwa.engine.integrals import Integrals, as_sample, restored
-from jaxpwa.engine.model import ColumnSpecs, ModelRef, column_specs, inspect_model
+from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
 from jaxpwa.engine.pointwise import all_values, chunks
 from jaxpwa.engine.precompute import make_plan
 from jaxpwa.engine.prepare import Account, ProvenSum, Settings, prepare
@@ -47,23 +47,18 @@ class Recipe:
         """Copy the columns to the devices."""
         return place(data, self.columns, what=what, extras=self.extras, devices=self.devices)
 
-    def specs(self, data: Dataset) -> ColumnSpecs:
-        """Describe the columns that the model reads."""
-        known = {spec[0]: spec for spec in column_specs(data)}
-        return tuple(known[name] for name in self.columns)
-
     def prepare(
         self, spec: SumSpec, events: PlacedEvents, data: Dataset, held: dict[str, float] | None = None
     ) -> tuple[EventSum | ProvenSum, Account]:
         """Store what can be, and find pseudo-events."""
         is_plain = spec.summand is plain_intensity
-        return prepare(spec, events, self.specs(data), self.settings, is_plain, held)
+        return prepare(spec, events, column_specs(data, self.columns), self.settings, is_plain, held)
 
     def gains_by_holding(self, spec: SumSpec, data: Dataset, held: tuple[str, ...]) -> bool:
         """Tell whether more can be computed beforehand with these parameters fixed."""
         if not self.settings.precompute or not self.columns:
             return False
-        arguments = spec.model, spec.parameters, self.specs(data), spec.single, spec.block
+        arguments = spec.model, spec.parameters, column_specs(data, self.columns), spec.single, spec.block
         return make_plan(*arguments, held).cost_saved > make_plan(*arguments).cost_saved
 
 
