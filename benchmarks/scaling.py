@@ -30,7 +30,7 @@ W1 = (
 W2 = (
     ("jaxpwa", "jaxpwa", ("--what", *ALL), 150),
     ("jaxpwa, all Monte Carlo events", "jaxpwa", ("--variant", "direct", "--what", *ALL), 150),
-    ("laddu", "laddu", (), 50),
+    ("laddu", "laddu", (), 90),
 )
 _IMPORTS = 600e6
 _MARGIN = 0.8

@@ -309,6 +309,25 @@ def test_bad_constraints_are_refused(arguments, message):
         jp.GaussianConstraint(**arguments)
 
 
+@pytest.mark.parametrize("normalization", ["direct", "auto"])
+def test_the_traceable_function_takes_terms_on_different_devices(normalization):
+    # Few events of data sit on one device, many of Monte Carlo on all, pseudo-events on the last.
+    rng = np.random.default_rng(1)
+    data, mc = {"x": rng.uniform(0, 1, 1000)}, {"x": rng.uniform(0, 1, 200_000)}
+    cost = jp.ExtendedNLL(lambda p, d: p["a"] ** 2 + p["b"] ** 2 * d["x"], data, mc, normalization=normalization)
+    cost = cost + jp.GaussianConstraint("a", 1.0, 0.1)
+    p = {"a": 1.1, "b": 0.5}
+    expected, slope = cost.value_and_grad(p)
+    function, arrays = cost.as_function()
+    for f in (function, jax.jit(function)):
+        assert float(f(p, arrays)) == pytest.approx(expected, rel=1e-12)
+        found = jax.grad(f)(p, arrays)
+        assert [float(found[n]) for n in p] == pytest.approx(list(slope.values()), rel=1e-9)
+    only = jp.GaussianConstraint("a", 1.0, 0.1)
+    f, arrays = only.as_function()
+    assert float(f({"a": 1.1}, arrays)) == pytest.approx(0.5)
+
+
 def test_parameters_and_columns_can_be_merged_into_dicts():
     def merged(p, d):
         q, e = p | {"A4": 3.0}, {"y": 10.0} | d

@@ -138,6 +138,22 @@ class PlacedEvents:
         return int(self.cuts[-1])
 
 
+def spread(events: PlacedEvents, mesh: Mesh) -> PlacedEvents:
+    """Return the same events on a mesh that has more devices, which get empty shards."""
+    if events.mesh == mesh:
+        return events
+
+    def one(array: jax.Array) -> jax.Array:
+        parts = {shard.device: shard.data for shard in array.addressable_shards}
+        like = next(iter(parts.values()))
+        shards = [parts[d] if d in parts else np.zeros(like.shape, like.dtype) for d in mesh.devices.flat]
+        return assemble(shards, mesh)
+
+    sizes = dict(zip(events.mesh.devices.flat, np.diff(events.cuts), strict=True))
+    cuts = np.concatenate([[0], np.cumsum([sizes.get(d, 0) for d in mesh.devices.flat])])
+    return PlacedEvents(jax.tree.map(one, events.arrays), mesh, events.block, cuts)
+
+
 def gather(array: jax.Array, cuts: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Copy per-event results to the host, ``(events,)``, without the padding of the shards."""
     if out is None:

@@ -92,8 +92,8 @@ def over_events(mesh: Mesh, local: Callable[..., Any], n_replicated: int, n_spli
     return jax.jit(mapped, compiler_options=compiler_options(mesh))
 
 
-def assemble(shards: Sequence[np.ndarray], mesh: Mesh) -> jax.Array:
-    """Put one host array on each device and return them as one array split along axis 0."""
+def assemble(shards: Sequence[Any], mesh: Mesh) -> jax.Array:
+    """Put one array on each device and return them as one array split along axis 0."""
     sharding = event_sharding(mesh)
     placed = [jax.device_put(s, d) for s, d in zip(shards, mesh.devices.flat, strict=True)]
     shape = (sum(len(s) for s in shards), *shards[0].shape[1:])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import jax
+from jax.sharding import Mesh
 
 from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
@@ -129,6 +130,15 @@ class SplitSum:
         return self.pseudo.to_compile(orders) + self.rest.to_compile(orders)
 
     @property
+    def devices(self) -> set[Any]:
+        """The devices that compute."""
+        return self.pseudo.devices | self.rest.devices
+
+    def on(self, mesh: Mesh) -> "SplitSum":
+        """Return the same sums on a mesh with more devices."""
+        return SplitSum(self.pseudo.on(mesh), self.rest.on(mesh))
+
+    @property
     def arrays(self) -> tuple[Arrays, Arrays]:
         """What the traceable function takes."""
         return self.pseudo.arrays, self.rest.arrays
@@ -230,13 +240,13 @@ class ProvenSum:
         return chosen.collect(running, order)
 
     @property
-    def arrays(self) -> Any:
-        """What the traceable function takes."""
-        return self._chosen().arrays
+    def devices(self) -> set[Any]:
+        """The devices that compute."""
+        return self._chosen().devices
 
-    def traceable(self) -> Callable[[jax.Array, Any], jax.Array]:
-        """Return the sum for the user's own JAX code."""
-        return self._chosen().traceable()
+    def on(self, mesh: Mesh) -> EventSum | SplitSum:
+        """Return the sum that is used, as of now, on a mesh with more devices."""
+        return self._chosen().on(mesh)
 
 
 def prepare(

@@ -6,7 +6,7 @@ ever written to memory; the devices' parts are added on the host.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxpwa.engine.blocks import Arrays, PlacedEvents
+from jaxpwa.engine.blocks import Arrays, PlacedEvents, spread
 from jaxpwa.engine.devices import EVENTS, assemble, over_events, shards_of
 from jaxpwa.engine.model import ModelRef
 from jaxpwa.engine.precompute import Plan, simplified
@@ -244,6 +244,15 @@ class EventSum:
     def arrays(self) -> Arrays:
         """What the traceable function takes."""
         return self.events.arrays
+
+    @property
+    def devices(self) -> set[Any]:
+        """The devices that compute."""
+        return set(self.spec.mesh.devices.flat)
+
+    def on(self, mesh: Mesh) -> "EventSum":
+        """Return the same sum on a mesh with more devices."""
+        return EventSum(replace(self.spec, mesh=mesh), spread(self.events, mesh))
 
     def traceable(self) -> Callable[[jax.Array, Arrays], jax.Array]:
         """Return the sum for the user's own JAX code."""

@@ -12,6 +12,7 @@ import jax
 from jaxpwa._checks import JaxpwaWarning, known
 from jaxpwa._settings import usable_cores, warn_if_32_bit
 from jaxpwa._types import Params
+from jaxpwa.engine.devices import event_mesh
 from jaxpwa.engine.integrals import Integrals
 from jaxpwa.engine.model import pack_parameters
 from jaxpwa.inference.summands import plain_intensity
@@ -291,8 +292,19 @@ class Cost:
         if self._open:
             msg = "the intensity takes its parameters as a whole: name them first, cost.bind(names).as_function()."
             raise ValueError(msg)
-        functions = [term.traceable() for term in self._terms]
-        arrays = tuple(t.total.arrays if isinstance(t, EventTerm) else () for t in self._terms)
+        # JAX compiles for one set of devices, and few events sit on fewer of them than many.
+        used = set().union(*(t.total.devices for t in self._terms if isinstance(t, EventTerm)))
+        mesh = event_mesh(tuple(d for d in jax.devices() if d in used))
+        functions: list[Any] = []
+        arrays: tuple = ()
+        for term in self._terms:
+            if isinstance(term, EventTerm):
+                total = term.total.on(mesh)
+                functions.append(term.traceable(total))
+                arrays += (total.arrays,)
+            else:
+                functions.append(term.traceable())
+                arrays += ((),)
 
         def function(params: Params, arrays: tuple) -> jax.Array:
             values = [f(params, a) for f, a in zip(functions, arrays, strict=True)]

@@ -17,7 +17,7 @@ from jaxpwa.engine.integrals import Integrals, as_sample, restored
 from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
 from jaxpwa.engine.pointwise import all_values, chunks
 from jaxpwa.engine.precompute import make_plan
-from jaxpwa.engine.prepare import Account, ProvenSum, Settings, prepare
+from jaxpwa.engine.prepare import Account, ProvenSum, Settings, SplitSum, prepare
 from jaxpwa.engine.sums import EventSum, Summand, SumSpec
 from jaxpwa.inference.summands import faults_of, log_intensity, plain_intensity, poisson_deviance
 
@@ -221,9 +221,9 @@ class EventTerm:
                 block -= slope / s * np.outer(gradient, gradient)
             out[2][np.ix_(self.index, self.index)] += block
 
-    def traceable(self) -> Callable[[Params, Arrays], jax.Array]:
-        """Return the term as a function of parameters by name and of its arrays."""
-        function, names = self.total.traceable(), self.total.spec.parameters
+    def traceable(self, total: EventSum | SplitSum) -> Callable[[Params, Arrays], jax.Array]:
+        """Return the term, of its sum on other devices, as a function of parameters by name and of arrays."""
+        function, names = total.traceable(), self.total.spec.parameters
 
         def term(params: Params, arrays: Arrays) -> jax.Array:
             s = function(jnp.stack([jnp.asarray(params[n], jnp.result_type(float)) for n in names]), arrays)
