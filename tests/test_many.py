@@ -56,6 +56,19 @@ def test_random_starts_find_all_four_wells_and_sort_them(wells_cost, n):
     )
 
 
+def test_the_order_of_names_may_differ_between_starts():
+    sample = gauss_sample(500)
+    cost = jp.UnbinnedNLL(gauss, sample)
+    first = {"A1": P(9.0, lower=5, upper=12), "A2": P(2.0, lower=1), "A3": P(11.0, lower=5, upper=12), "A4": 4.0}
+    starts = [dict(sorted(first.items(), reverse=bool(k % 2))) for k in range(66)]
+    fits = jp.fit_many(cost, starts)
+    assert len(fits.minima[0]) == 1
+    assert len(fits.minima[0][0].starts) == 66
+    assert fits.best.values["A1"] == pytest.approx(sample["x"].mean(), abs=1e-3)
+    with pytest.raises(ValueError, match="start 1 names other parameters than the first: A1; expected A4, A3"):
+        jp.fit_many(cost, [starts[1], {"A1": 1.0}])
+
+
 def test_side_by_side_descents_end_where_single_ones_do():
     sample = gauss_sample(9000)
     cost = jp.UnbinnedNLL(gauss, sample) + jp.GaussianConstraint("A1", 9.0, 0.5)
@@ -185,6 +198,7 @@ def test_costs_from_outside_of_jax_are_fitted_one_by_one(gradient):
         ("cost", "ab", TypeError, "starts must be a start, or a sequence of starts, got str"),
         ("cost", [], ValueError, "at least one start"),
         ("cost", {1: {"a": 1.0, "b": 1.0}}, ValueError, "starts by cost must have the keys of costs: 0; missing: 0"),
+        ("cost", [{"a": 1.0, "b": 1.0}, 3.0], TypeError, "start must map names to numbers"),
         ("cost", [{"a": 1.0}], ValueError, "parameter b is missing"),
         ([1], {"a": 1.0}, TypeError, "cost must be a jaxpwa cost"),
     ],

@@ -96,7 +96,9 @@ def fit_many(
     bound: dict[Hashable, Cost] = {}
     for label, cost in labelled.items():
         tables[label] = []
-        for start in own[label]:
+        for number, start in enumerate(own[label]):
+            if number:
+                start = _in_order(start, tables[label][0].names, number)
             bound[label], table = bind_to_start(cost, start, fixed)
             tables[label].append(table)
     minima: dict[Hashable, tuple[Minimum, ...]] = {}
@@ -132,6 +134,17 @@ def _labelled(costs: Any) -> dict[Any, Cost]:
         msg = "costs must hold at least one cost, got none."
         raise ValueError(msg)
     return labelled
+
+
+def _in_order(start: Any, names: tuple[str, ...], number: int) -> Any:
+    """Return a start with its parameters in the order of the first one."""
+    values = start.values if isinstance(start, FitResult) else start
+    if not isinstance(values, Mapping):
+        return values
+    if set(values) != set(names):
+        msg = f"start {number} names other parameters than the first: {known(values)}; expected {known(names)}."
+        raise ValueError(msg)
+    return {name: values[name] for name in names}
 
 
 def _is_start(value: Any) -> bool:

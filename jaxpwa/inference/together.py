@@ -108,7 +108,8 @@ def descend_together(
             # Whoever waits for an answer would wait for ever.
             while left:
                 for _, answer in asked:
-                    answer.set_exception(error)
+                    if not answer.done():
+                        answer.set_exception(error)
                 asked.clear()
                 request = requests.get()
                 if request is None:
