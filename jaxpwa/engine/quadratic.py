@@ -287,7 +287,7 @@ def few_events(total: EventSum, plan: Plan, matrix: np.ndarray, plan_at: Callabl
     for shape in (c.shape[1:] for c in total.events.arrays[0]):
         columns.append(numbers[:, start : start + prod(shape)].reshape(-1, *shape))
         start += prod(shape)
-    events = place_pseudo_events(columns, weights, jax.local_devices()[-1])
+    events = place_pseudo_events(columns, weights, spec.mesh.devices.flat[-1])
     small = plan_at(events.block)
     if [n.aval.shape[1:] for n in small.stored] != [n.aval.shape[1:] for n in plan.stored]:
         msg = "the formula depends on the number of events"
