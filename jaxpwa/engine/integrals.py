@@ -118,6 +118,11 @@ def load_integrals(path: str | os.PathLike) -> Integrals:
     return found
 
 
+def agree(a: float, b: float, single: bool) -> bool:
+    """Tell whether a sum over events and one over pseudo-events, of float32 intensities or not, are the same."""
+    return abs(a - b) <= _AGREEMENT[single] * abs(a)
+
+
 def _check(found: Integrals) -> None:
     """Raise ValueError or TypeError unless the parts fit each other."""
     n, n_points = len(found.weights), len(found.values)
@@ -293,7 +298,7 @@ def restored(
     total = EventSum(spec, events)
     for point, value in zip(i.points, i.values, strict=True):
         found = float(total.collect(total.launch(point, 0), 0)[0])
-        if not abs(found - value) <= _AGREEMENT[i.single] * abs(value):
+        if not agree(value, found, i.single):
             msg = f"{other} (a sum is {found!r} and was {value!r})."
             raise ValueError(msg)
     return total

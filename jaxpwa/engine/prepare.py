@@ -15,7 +15,7 @@ from jaxpwa.engine.blocks import Arrays, PlacedEvents
 from jaxpwa.engine.devices import memory_per_device
 from jaxpwa.engine.eventwise import user_line
 from jaxpwa.engine.graph import Node
-from jaxpwa.engine.integrals import Integrals, fingerprint, make_integrals, sample_of
+from jaxpwa.engine.integrals import Integrals, agree, fingerprint, make_integrals, sample_of
 from jaxpwa.engine.model import ColumnSpecs, in_double
 from jaxpwa.engine.precompute import Plan, bytes_per_event, is_worth_it, make_plan
 from jaxpwa.engine.quadratic import NotQuadratic, pseudo_sum, split
@@ -23,8 +23,6 @@ from jaxpwa.engine.stored import as_stored, store
 from jaxpwa.engine.sums import EventSum, SumSpec
 
 _SHARE = 0.25
-# Relative difference of the two sums that is let pass, in double precision and in single.
-_AGREEMENT = {False: 1e-10, True: 1e-6}
 # Multiplications saved at every call that a second set of compiled functions is worth: 4e7 took 7 ms off a gradient of
 # 17 ms (2 million events, two cores) and some 2 s of a first fit for compilation, one of 40 gradients.
 _WORTH_A_SPLIT = 2e8
@@ -87,11 +85,6 @@ def points_to_compare(theta: np.ndarray) -> Iterator[np.ndarray]:
     yield theta
     for _ in range(3):
         yield theta * (1 + 0.2 * rng.normal(size=len(theta))) + 0.1 * rng.normal()
-
-
-def agree(a: float, b: float, single: bool) -> bool:
-    """Tell whether a sum over events and one over pseudo-events, of float32 intensities or not, are the same."""
-    return abs(a - b) <= _AGREEMENT[single] * abs(a)
 
 
 def describe(node: Node) -> str:

@@ -10,10 +10,10 @@ from jaxpwa._types import Intensity, Params
 from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.blocks import place
 from jaxpwa.engine.devices import Devices
-from jaxpwa.engine.integrals import SAMPLE, Fingerprint, Integrals, make_integrals, sample_of
+from jaxpwa.engine.integrals import SAMPLE, Fingerprint, Integrals, agree, make_integrals, sample_of
 from jaxpwa.engine.model import ModelRef, column_specs, in_double, inspect_model, pack_parameters
 from jaxpwa.engine.precompute import Plan, make_plan
-from jaxpwa.engine.prepare import agree, points_to_compare
+from jaxpwa.engine.prepare import points_to_compare
 from jaxpwa.engine.quadratic import NotQuadratic, check_degree, check_size, few_events, moments
 from jaxpwa.engine.stored import store_all
 from jaxpwa.engine.sums import EventSum, SumSpec
