@@ -9,6 +9,8 @@ import jax.numpy as jnp
 
 import jaxpwa as jp
 from jaxpwa.engine.model import ModelRef
+from jaxpwa.physics.composition import CoherentSum
+from jaxpwa.physics.waves import Wave
 
 DATA = {"x": [1.0, 2.0]}
 SCALE = 2.0
@@ -140,3 +142,19 @@ def test_recursive_functions_and_objects_end():
     assert ModelRef(model) == ModelRef(model)
     ring = Ring()
     assert ModelRef(ring) == ModelRef(ring)
+
+
+def composed():
+    def shape(p, d):
+        return helper(d["x"])
+
+    return CoherentSum("all", [Wave("S", shape), Wave("P", partial(through_a_global)), Wave("D", [shape, shape])])
+
+
+def test_a_composed_model_is_known_by_what_its_waves_compute(monkeypatch):
+    assert ModelRef(composed()) == ModelRef(composed())
+    assert hash(ModelRef(composed())) == hash(ModelRef(composed()))
+    assert ModelRef(composed()) != ModelRef(composed().without("P"))
+    before = ModelRef(composed())
+    monkeypatch.setitem(globals(), "SCALE", 5.0)
+    assert ModelRef(composed()) != before
