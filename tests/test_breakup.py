@@ -68,7 +68,7 @@ def test_thresholds_give_finite_values_and_gradients():
 
 
 @pytest.mark.parametrize("l", range(9))
-def test_barriers_have_the_published_values(l):  # noqa: E741
+def test_barriers_have_the_published_values(l):
     q = 0.3954823004889093
     assert float(blatt_weisskopf(l, q)) == pytest.approx(ABOVE[l], rel=1e-13)
     q = breakup_momentum(1.2, 1.4, 1.5)
@@ -77,7 +77,7 @@ def test_barriers_have_the_published_values(l):  # noqa: E741
 
 
 @pytest.mark.parametrize("l", range(9))
-def test_barriers_are_hankel_functions(l):  # noqa: E741
+def test_barriers_are_hankel_functions(l):
     def size(x):
         with mpmath.workdps(40):
             h = mpmath.sqrt(mpmath.pi / (2 * x)) * mpmath.hankel1(l + mpmath.mpf(1) / 2, x)
@@ -89,7 +89,7 @@ def test_barriers_are_hankel_functions(l):  # noqa: E741
 
 
 @pytest.mark.parametrize("l", range(9))
-def test_barriers_are_smooth_at_the_threshold(l):  # noqa: E741
+def test_barriers_are_smooth_at_the_threshold(l):
     value, slope = jax.value_and_grad(lambda q: blatt_weisskopf(l, q))(0.0)
     assert float(value) == (l == 0)
     assert float(slope) == pytest.approx(np.sqrt(2) / 0.1973 if l == 1 else 0)
@@ -99,7 +99,7 @@ def test_barriers_are_smooth_at_the_threshold(l):  # noqa: E741
 
 
 @pytest.mark.parametrize("l", [9, -1, 1.5, True, "1"])
-def test_an_angular_momentum_without_a_barrier_is_refused(l):  # noqa: E741
+def test_an_angular_momentum_without_a_barrier_is_refused(l):
     with pytest.raises(ValueError, match="l must be a whole number from 0 to 8, got"):
         blatt_weisskopf(l, 0.3)
 

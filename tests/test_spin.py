@@ -11,7 +11,15 @@ from scipy.special import sph_harm_y
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics.spin import clebsch_gordan, spherical_harmonic, wigner_3j, wigner_d, wigner_small_d
+from jaxpwa.physics.spin import (
+    clebsch_gordan,
+    real_spherical_harmonic,
+    spherical_harmonic,
+    wigner_3j,
+    wigner_d,
+    wigner_small_d,
+    wigner_small_d_of_cosine,
+)
 
 ANGLES = np.array([0.0, 1e-9, 0.1, 0.7, np.pi / 2, 2.2, 3.1, np.pi - 1e-9, np.pi])
 MOMENTA = [0, 0.5, 1, 1.5, 2, 2.5, 3, 4.5, 6, 8.5, 10]
@@ -162,3 +170,30 @@ def test_3j_symbols_have_their_symmetries():
 def test_impossible_quantum_numbers_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("j", [0, 0.5, 1, 2.5, 4])
+def test_small_d_of_a_cosine_is_that_of_the_angle(j):
+    for m1, m2 in itertools.product(projections(j), repeat=2):
+        of_cosine = wigner_small_d_of_cosine(j, m1, m2, np.cos(ANGLES))
+        np.testing.assert_allclose(of_cosine, wigner_small_d(j, m1, m2, ANGLES), atol=1e-8)
+        ends = jax.vmap(jax.grad(lambda c, a=m1, b=m2: wigner_small_d_of_cosine(j, a, b, c)))(
+            jnp.array([-1.0, 0.3, 1.0])
+        )
+        assert np.all(np.isfinite(ends))
+    np.testing.assert_array_equal(wigner_small_d_of_cosine(1, 0, 0, [1 + 1e-15, -1 - 1e-15]), [1, -1])
+
+
+def test_real_harmonics_are_orthonormal_and_those_of_chemistry():
+    x, weights = np.polynomial.legendre.leggauss(8)
+    phi = np.arange(16) * 2 * np.pi / 16
+    c, f = (a.ravel() for a in np.meshgrid(x, phi, indexing="ij"))
+    w = np.repeat(weights, 16) * 2 * np.pi / 16
+    lm = [(l, m) for l in range(4) for m in range(-l, l + 1)]
+    y = np.array([real_spherical_harmonic(l, m, c, f) for l, m in lm])
+    np.testing.assert_allclose((y * w) @ y.T, np.eye(len(lm)), atol=1e-13)
+    s = np.sqrt(1 - c**2)
+    for m, axis in ((1, s * np.cos(f)), (-1, s * np.sin(f)), (0, c)):
+        np.testing.assert_allclose(real_spherical_harmonic(1, m, c, f), sqrt(3 / (4 * np.pi)) * axis, atol=1e-14)
+    with pytest.raises(ValueError, match=r"m must be one of -l"):
+        real_spherical_harmonic(1, -2, c, f)

@@ -60,7 +60,7 @@ def _identity(thing: Any, home: str | None, seen: dict[int, Hashable]) -> Hashab
     module = (getattr(thing, "__module__", None) or "").split(".")[0]
     if home is not None and module != home:
         return _ById(thing)
-    # Within itself a thing is known by its address; met again beside itself, as a shape that waves share, by what it is.
+    # Within itself a thing is known by its address; met again elsewhere, as a shape that waves share, by what it is.
     seen[id(thing)] = _ById(thing)
     if isinstance(thing, FunctionType):
         seen[id(thing)] = _of_function(thing, module, seen)

@@ -21,14 +21,14 @@ ONE_FERMI = 0.1973
 HIGHEST = 8
 
 
-def _checked(l: Any) -> int:  # noqa: E741
+def _checked(l: Any) -> int:
     if isinstance(l, bool) or not isinstance(l, int) or not 0 <= l <= HIGHEST:
         msg = f"l must be a whole number from 0 to {HIGHEST}, got {l!r}."
         raise ValueError(msg)
     return l
 
 
-def _denominator(l: int) -> list[int]:  # noqa: E741
+def _denominator(l: int) -> list[int]:
     """Coefficients of |x h_l(x)|^2 x^(2l) as a polynomial in x^2, highest power first."""
     # Sums of squares of spherical Bessel functions: NIST Digital Library of Mathematical Functions, section 10.49.
     return [
@@ -37,7 +37,7 @@ def _denominator(l: int) -> list[int]:  # noqa: E741
     ]
 
 
-def blatt_weisskopf_squared(l: int, z: ArrayLike) -> jax.Array:  # noqa: E741
+def blatt_weisskopf_squared(l: int, z: ArrayLike) -> jax.Array:
     r"""Square of Blatt and Weisskopf's barrier factor, 1 at :math:`z = 1`.
 
     .. math:: F_1^2 = \frac{2z}{z + 1}, \quad F_2^2 = \frac{13 z^2}{z^2 + 3z + 9}, \quad
@@ -65,7 +65,7 @@ def blatt_weisskopf_squared(l: int, z: ArrayLike) -> jax.Array:  # noqa: E741
     return sum(coefficients) * z**l / jnp.polyval(jnp.asarray(coefficients, z.dtype), z)
 
 
-def blatt_weisskopf(l: int, q: ArrayLike, q_scale: ArrayLike = ONE_FERMI) -> jax.Array:  # noqa: E741
+def blatt_weisskopf(l: int, q: ArrayLike, q_scale: ArrayLike = ONE_FERMI) -> jax.Array:
     r"""Blatt and Weisskopf's barrier factor, 1 at :math:`q = q_R`, proportional to :math:`q^l` near the threshold.
 
     .. math:: F_l(q) = \left(\frac{q}{q_R}\right)^l \sqrt{\frac{D_l(1)}{D_l\big((q / q_R)^2\big)}}, \quad

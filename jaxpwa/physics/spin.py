@@ -23,6 +23,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxpwa.physics._arrays import floating
+
 
 def _doubled(value: Any, what: str) -> int:
     """Return twice an integer or half-integer, exactly."""
@@ -116,9 +118,34 @@ def wigner_small_d(j: float, m1: float, m2: float, beta: ArrayLike) -> jax.Array
     -0.295520206661
     """
     two_j, two_m1, two_m2 = _checked(j, ("m1", m1), ("m2", m2))
-    beta = jnp.asarray(beta, jnp.result_type(float, beta))
+    beta = floating(beta)
     # cos(beta / 2) as a sine is 0 and not 6e-17 at pi.
     return _small_d(two_j, two_m1, two_m2, jnp.sin(beta / 2), jnp.sin((np.pi - beta) / 2))
+
+
+def wigner_small_d_of_cosine(j: float, m1: float, m2: float, cosine: ArrayLike) -> jax.Array:
+    r"""Wigner's small d function of the cosine of an angle in [0, pi].
+
+    Parameters
+    ----------
+    j, m1, m2
+        As in `wigner_small_d`.
+    cosine
+        :math:`\cos\beta`, in [-1, 1], any shape; what rounding carries beyond counts as the end.
+
+    Returns
+    -------
+    Real, the shape of ``cosine``. Where the derivative with respect to the cosine is infinite, at the ends, the
+    gradient is 0.
+
+    Raises
+    ------
+    ValueError
+        As `wigner_small_d`.
+    """
+    two_j, two_m1, two_m2 = _checked(j, ("m1", m1), ("m2", m2))
+    c = jnp.clip(floating(cosine), -1, 1)
+    return _small_d(two_j, two_m1, two_m2, _root((1 - c) / 2), _root((1 + c) / 2))
 
 
 def wigner_d(j: float, m1: float, m2: float, alpha: ArrayLike, beta: ArrayLike, gamma: ArrayLike) -> jax.Array:
@@ -147,7 +174,7 @@ def wigner_d(j: float, m1: float, m2: float, alpha: ArrayLike, beta: ArrayLike, 
     return d * jnp.exp(1j * phase)
 
 
-def spherical_harmonic(l: int, m: int, costheta: ArrayLike, phi: ArrayLike) -> jax.Array:  # noqa: E741
+def spherical_harmonic(l: int, m: int, costheta: ArrayLike, phi: ArrayLike) -> jax.Array:
     r"""Spherical harmonic with the phase of Condon and Shortley.
 
     .. math:: Y_l^m(\theta, \phi) = \sqrt{\frac{2l + 1}{4\pi}}\, d^l_{m0}(\theta)\, e^{i m \phi}
@@ -181,9 +208,38 @@ def spherical_harmonic(l: int, m: int, costheta: ArrayLike, phi: ArrayLike) -> j
     if two_l % 2:
         msg = f"l must be a whole number, got {l!r}."
         raise ValueError(msg)
-    c = jnp.asarray(costheta, jnp.result_type(float, costheta))
+    c = floating(costheta)
     d = _small_d(two_l, two_m, 0, _root((1 - c) / 2), _root((1 + c) / 2))
     return sqrt((two_l + 1) / (4 * np.pi)) * d * jnp.exp(1j * (two_m // 2) * jnp.asarray(phi))
+
+
+def real_spherical_harmonic(l: int, m: int, costheta: ArrayLike, phi: ArrayLike) -> jax.Array:
+    r"""Real combination of spherical harmonics of equal ``|m|``, normalised as they are.
+
+    .. math::
+
+        Y_{l0}, \qquad \sqrt 2\, (-1)^m \operatorname{Re} Y_l^m \; (m > 0), \qquad
+        \sqrt 2\, (-1)^m \operatorname{Im} Y_l^{|m|} \; (m < 0)
+
+    Parameters
+    ----------
+    l, m, costheta, phi
+        As in `spherical_harmonic`.
+
+    Returns
+    -------
+    Real, of the common shape: the harmonics of chemistry, of which ``l = 1`` with ``m = 1, -1, 0`` is proportional to
+    x, y and z.
+
+    Raises
+    ------
+    ValueError
+        As `spherical_harmonic`.
+    """
+    y = spherical_harmonic(l, abs(m), costheta, phi)
+    if m == 0:
+        return y.real
+    return sqrt(2) * (-1) ** abs(m) * (y.real if m > 0 else y.imag)
 
 
 def _root(x: jax.Array) -> jax.Array:
