@@ -11,7 +11,7 @@ import jax
 import jaxpwa as jp
 from jaxpwa.physics.polarised import polarised_model
 from jaxpwa.physics.spin import clebsch_gordan, wigner_d
-from jaxpwa.physics.twopseudoscalars import TwoPseudoscalarWave, two_pseudoscalar_model, z_lm
+from jaxpwa.physics.twopseudoscalars import TwoPseudoscalarWave, partial_waves, two_pseudoscalar_model, z_lm
 from jaxpwa.physics.vectorpseudoscalar import (
     VectorPseudoscalarWave,
     omega_dalitz_factor,
@@ -29,6 +29,9 @@ DATA = {
     "Phi": RNG.uniform(-np.pi, np.pi, N),
     "polarisation": RNG.uniform(0.1, 0.9, N),
 }
+
+
+X = DATA["costheta"]
 
 
 def from_helicities(plus, minus):
@@ -144,6 +147,21 @@ def test_shapes_make_a_wave_for_each_resonance():
     p = DATA["polarisation"]
     re, im = (bw * part(y[0]) + (bw + 2) * (part(y[1]) + part(y[2])) for part in (np.real, np.imag))
     np.testing.assert_allclose(model(start, DATA), (1 + p) * abs(re) ** 2 + (1 - p) * abs(im) ** 2, rtol=1e-11)
+
+
+def test_partial_waves_are_couplings_times_shapes():
+    def shape(p, d):
+        return 1 / (p["m"] - d["mass"] - 0.1j)
+
+    model = two_pseudoscalar_model(["S0+", "D0+"], shapes={"D*": {"a2": shape, "a2'": lambda p, d: 2.0}})
+    params = model.start({"D0+ a2": 1j}) | {"m": 0.2}
+    amplitudes = partial_waves(model, params, {"mass": X})
+    assert set(amplitudes) == {(0, 0, 1), (2, 0, 1)}
+    np.testing.assert_allclose(amplitudes[2, 0, 1], 1j / (0.2 - X - 0.1j) + 2, rtol=1e-13)
+    two = partial_waves(two_pseudoscalar_model(["P1-"], configurations=2), {"P1- k1.re": 2.0, "P1- k2.re": 3.0})
+    assert [float(one[1, 1, -1]) for one in two] == [2.0, 3.0]
+    with pytest.raises(ValueError, match="waves of two pseudoscalars, got 1"):
+        partial_waves(vector_pseudoscalar_model(["1+(0)S+"]), params)
 
 
 def test_gradients_are_those_of_finite_differences():

@@ -1,7 +1,7 @@
 """Two pseudoscalar mesons: partial waves by name, and their photoproduction with linearly polarised photons."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxpwa._checks import known
 from jaxpwa.physics.composition import IncoherentSum
-from jaxpwa.physics.polarised import polarised_model
+from jaxpwa.physics.polarised import _Part, polarised_model
 from jaxpwa.physics.spin import spherical_harmonic
 
 LETTERS = "SPDFGHIKLMN"
@@ -190,3 +191,47 @@ def two_pseudoscalar_model(
         raise TypeError(msg)
     made = [w if isinstance(w, TwoPseudoscalarWave) else TwoPseudoscalarWave.named(w, costheta, phi) for w in waves]
     return polarised_model(made, **options)
+
+
+def partial_waves(
+    model: IncoherentSum, params: Mapping[str, Any], data: Any = None
+) -> dict[tuple[int, int, int], jax.Array] | list[dict[tuple[int, int, int], jax.Array]]:
+    r"""Amplitudes :math:`[l]_m^{(\epsilon)}` of a model: couplings times shapes, without angles.
+
+    Parameters
+    ----------
+    model
+        What `two_pseudoscalar_model` made, or a part of it.
+    params
+        Parameter values by name.
+    data
+        Columns that the shapes read, such as ``{"mass": masses}``; not needed without shapes.
+
+    Returns
+    -------
+    Complex amplitudes by ``(l, m, reflectivity)``, a scalar or one for each row of ``data``, with all resonances of a
+    wave added up: what `moments_of_amplitudes` takes, and what plots of phases against mass show. A list of such, if
+    there are several configurations.
+
+    Raises
+    ------
+    ValueError
+        If the model has no waves of two pseudoscalars.
+    """
+    found: dict[str, dict[tuple[int, int, int], jax.Array]] = {}
+    for name, wave in model._parts():
+        part = wave.factors[0]
+        if not isinstance(part, _Part) or not isinstance(part.wave, TwoPseudoscalarWave):
+            continue
+        of, _, behind = name.partition(" ")[2].partition(" ")
+        if of == "Re":
+            value = wave.coupling(params)
+            for shape in wave.factors[1:]:
+                value = value * shape(params, data)
+            key = (part.wave.l, part.wave.m, part.wave.reflectivity)
+            sums = found.setdefault(behind, {})
+            sums[key] = sums[key] + value if key in sums else jnp.asarray(value)
+    if not found:
+        msg = f"model must have waves of two pseudoscalars, got {known(model.names)}."
+        raise ValueError(msg)
+    return list(found.values()) if len(found) > 1 else next(iter(found.values()))
