@@ -1,5 +1,6 @@
 """The parts that costs are made of: sums over events, and penalties on the parameters."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -240,7 +241,8 @@ class EventTerm:
         elif account.stored:
             size = sum(b for _, b in account.stored)
             lines.append(f"  stored once: {size} bytes per event, {size * n / 1e6:.3g} MB")
-            lines += [f"    {b:4d} bytes  {text}" for text, b in account.stored]
+            alike = Counter(account.stored)
+            lines += [f"    {b * k:4d} bytes  {text}" + f", {k} columns" * (k > 1) for (text, b), k in alike.items()]
         else:
             lines.append(f"  nothing is stored: {account.why_not}")
         if self.total.spec.summand is plain_intensity:
