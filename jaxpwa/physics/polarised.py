@@ -50,8 +50,8 @@ class PolarisedWave(Protocol):
         """+1 if its real part goes with ``1 + reflectivity P``, -1 if its imaginary part does."""
         ...
 
-    def decay(self, data: Any) -> jax.Array:
-        """Return the amplitude of its decay, complex, ``(events,)``."""
+    def z(self, data: Any, polarisation_angle: jax.Array) -> tuple[jax.Array, jax.Array]:
+        r"""Return real and imaginary part of :math:`A e^{-i\Phi}`, ``(events,)`` each."""
         ...
 
 
@@ -65,10 +65,10 @@ class _Part:
     polarisation: Any
 
     def __call__(self, params: Any, data: Any) -> jax.Array:
-        z = self.wave.decay(data) * jnp.exp(-1j * jnp.asarray(data[self.polarisation_angle]))
+        real, imaginary = self.wave.z(data, jnp.asarray(data[self.polarisation_angle]))
         sign = self.wave.reflectivity * self.wave.tau * (-1 if self.imaginary else 1)
         degree = data[self.polarisation] if isinstance(self.polarisation, str) else self.polarisation
-        return jnp.sqrt(1 + sign * jnp.asarray(degree)) * (z.imag if self.imaginary else z.real)
+        return jnp.sqrt(1 + sign * jnp.asarray(degree)) * (imaginary if self.imaginary else real)
 
 
 def polarised_model(

@@ -207,11 +207,12 @@ class VectorPseudoscalarWave:
             raise ValueError(msg)
         return wave
 
-    def decay(self, data: Any) -> jax.Array:
-        """Amplitude of the columns, complex, ``(events,)``."""
+    def z(self, data: Any, polarisation_angle: jax.Array) -> tuple[jax.Array, jax.Array]:
+        r"""Return real and imaginary part of :math:`A e^{-i\Phi}`, ``(events,)`` each."""
         angles = (data[column] for column in (self.costheta, self.phi, self.costheta_h, self.phi_h))
-        amplitude = vector_pseudoscalar_amplitude(self.j, self.m, self.l, *angles)
-        return amplitude if self.dalitz is None else amplitude * data[self.dalitz]
+        z = vector_pseudoscalar_amplitude(self.j, self.m, self.l, *angles) * jnp.exp(-1j * polarisation_angle)
+        factor = 1.0 if self.dalitz is None else jnp.asarray(data[self.dalitz])
+        return factor * z.real, factor * z.imag
 
 
 def vector_pseudoscalar_model(
