@@ -27,6 +27,7 @@ LAYERS = {
     "engine": {"data"},
     "inference": {"data", "engine"},
     "simulate": {"data", "engine"},
+    "rules": {"physics"},
 }
 
 
@@ -69,6 +70,7 @@ def test_leaves_import_no_room():
         ("uproot", {"data/io/root.py"}),
         ("pyarrow", {"data/io/parquet.py"}),
         ("particle", {"data/particles.py"}),
+        ("qrules", {"rules/table.py"}),
     ],
 )
 def test_every_foreign_library_has_one_home(library, homes):

@@ -6,8 +6,8 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
+from jaxpwa._extras import needs
 from jaxpwa.data.dataset import table_columns
-from jaxpwa.data.io.extras import needs
 from jaxpwa.data.io.format import Format, check_columns, parsing
 
 

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from jaxpwa._checks import JaxpwaWarning, known
+from jaxpwa._extras import needs
 from jaxpwa.data.dataset import Dataset, table_columns
-from jaxpwa.data.io.extras import needs
 from jaxpwa.data.io.format import Format, as_table, check_columns, parsing, slices
 
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")

@@ -1,4 +1,4 @@
-"""Libraries that only some formats need."""
+"""Libraries that only some features need."""
 
 import importlib
 from typing import Any
