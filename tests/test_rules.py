@@ -22,6 +22,7 @@ from jaxpwa.rules import (
     helicity_couplings,
     ls_couplings,
     particle,
+    polarised_waves,
     reflectivity_states,
     violated_rules,
 )
@@ -600,3 +601,16 @@ def test_examples_that_need_qrules_run(name):
         for line in example.examples:
             line.options.pop(doctest.SKIP, None)
         assert runner.run(example).failed == 0
+
+
+def test_allowed_waves_of_two_mesons_become_polarised_waves():
+    names = [w.name for w in polarised_waves(allowed_two_body_waves("eta", "pi0", 2), projections=(0, 1))]
+    assert names == ["S0+", "P0+", "P1+", "D0+", "D1+", "S0-", "P0-", "P1-", "D0-", "D1-"]
+    names = [w.name for w in polarised_waves(allowed_two_body_waves("pi0", "pi0", 3), reflectivities=[1])]
+    assert names == ["S0+", "D-2+", "D-1+", "D0+", "D1+", "D2+"]
+    names = [w.name for w in polarised_waves(allowed_two_body_waves("omega(782)", "pi0", 1), projections=[1])]
+    assert names == ["1+(1)S+", "1-(1)P+", "2-(1)P+", "1+(1)S-", "1-(1)P-", "2-(1)P-"]
+    with pytest.raises(ValueError, match="got 0-[+] of p and p~ with S=0"):
+        polarised_waves(allowed_two_body_waves("p", "p~", 1))
+    with pytest.raises(ValueError, match="no wave is left"):
+        polarised_waves(allowed_two_body_waves("eta", "pi0", 1), projections=[4])
