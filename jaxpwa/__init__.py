@@ -8,7 +8,7 @@ values, simulation     `evaluate`, `rejection_sample`, `SimulationReport`
 costs (`Cost`)         `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
 without Monte Carlo    `Integrals`, `load_integrals`, `accumulate_integrals`
 costs of other code    `IntensitySource`, `SuppliedTerm`: intensities that JAX can't trace
-fit                    `fit`, `minimizer`, `Parameter`, `FitResult`, `FitError`, `load_result`
+fit                    `fit`, `minimizer`, `Parameter`, `FitResult`, `FitError`, `load_result`, `Estimate`
 many fits              `fit_many`, `random_starts`, `ManyFits`, `Minimum`
 =====================  ===================================================================================
 """
@@ -48,6 +48,7 @@ from jaxpwa.inference.many import fit_many as fit_many  # noqa: E402
 from jaxpwa.inference.manyfits import ManyFits as ManyFits  # noqa: E402
 from jaxpwa.inference.manyfits import Minimum as Minimum  # noqa: E402
 from jaxpwa.inference.parameters import Parameter as Parameter  # noqa: E402
+from jaxpwa.inference.propagate import Estimate as Estimate  # noqa: E402
 from jaxpwa.inference.result import FitError as FitError  # noqa: E402
 from jaxpwa.inference.result import FitResult as FitResult  # noqa: E402
 from jaxpwa.inference.result import load_result as load_result  # noqa: E402

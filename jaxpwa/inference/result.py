@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from importlib.metadata import version
@@ -16,6 +17,7 @@ import numpy as np
 
 from jaxpwa._files import replacing
 from jaxpwa.inference import report
+from jaxpwa.inference.propagate import Estimate, propagate
 
 _FORMAT = "jaxpwa.FitResult"
 _FORMAT_VERSION = 1
@@ -111,6 +113,36 @@ class FitResult:
         matrix = self.covariance / np.outer(scale, scale)
         np.fill_diagonal(matrix, 1.0)
         return matrix
+
+    def propagate(self, function: Callable[[dict[str, Any]], Any]) -> Estimate:
+        r"""Compute something from the parameters, with its errors, by the exact Jacobian: :math:`J V J^T`.
+
+        Parameters
+        ----------
+        function
+            ``function(params)``, written with `jax.numpy`: returns real numbers or arrays, or dicts, lists or records
+            of such.
+
+        Returns
+        -------
+        `Estimate` with ``value``, ``error`` and ``covariance``; fixed parameters and those at a limit have no error.
+
+        Raises
+        ------
+        TypeError
+            If the function returns something else than real numbers, or can't be traced.
+
+        Examples
+        --------
+        >>> import numpy as np, jax.numpy as jnp, jaxpwa as jp
+        >>> def density(p, d):
+        ...     return jnp.exp(-d["x"] / p["tau"]) / p["tau"]
+        >>> x = np.random.default_rng(1).exponential(2.0, 10_000)
+        >>> result = jp.fit(jp.UnbinnedNLL(density, {"x": x}), {"tau": 1.0})
+        >>> result.propagate(lambda p: 1 / p["tau"])  # the rate
+        0.499399 +- 0.005
+        """
+        return propagate(function, self.values, self.covariance)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the live Minuit object as plain lists, dicts, strings and numbers.
