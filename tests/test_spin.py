@@ -197,3 +197,17 @@ def test_real_harmonics_are_orthonormal_and_those_of_chemistry():
         np.testing.assert_allclose(real_spherical_harmonic(1, m, c, f), sqrt(3 / (4 * np.pi)) * axis, atol=1e-14)
     with pytest.raises(ValueError, match=r"m must be one of -l"):
         real_spherical_harmonic(1, -2, c, f)
+
+
+@pytest.mark.parametrize(
+    ("j", "m1", "m2"), [(1, 0, 0), (2, 0, 0), (3, 0, 0), (1, 1, 1), (2, 1, -1), (2, 2, 0), (4, 2, 2)]
+)
+def test_slopes_in_the_cosine_are_right_at_both_ends(j, m1, m2):
+    d = jax.grad(lambda c: wigner_small_d_of_cosine(j, m1, m2, c))
+    for end in (1.0, -1.0):
+        inside = end * (1 - 1e-6)
+        numeric = float(wigner_small_d_of_cosine(j, m1, m2, end) - wigner_small_d_of_cosine(j, m1, m2, inside)) / 1e-6
+        assert float(d(end)) * end == pytest.approx(numeric, abs=2e-4)
+    assert float(jax.grad(lambda c: spherical_harmonic(2, 0, c, 0.3).real)(1.0)) == pytest.approx(
+        3 * sqrt(5 / (4 * np.pi))
+    )

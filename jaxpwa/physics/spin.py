@@ -15,7 +15,7 @@ NIST Digital Library of Mathematical Functions, section 18.9(i): the recurrence 
 
 from fractions import Fraction
 from math import comb, factorial, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,8 +66,29 @@ def _jacobi(n: int, a: int, b: int, x: jax.Array) -> jax.Array:
     return here
 
 
-def _small_d(two_j: int, two_m1: int, two_m2: int, sine: jax.Array, cosine: jax.Array) -> jax.Array:
-    """Return d from sine and cosine of half the angle."""
+class _Half(NamedTuple):
+    """Half an angle: sine and cosine, their squares, and the cosine of the whole angle."""
+
+    sine: jax.Array
+    cosine: jax.Array
+    sine_squared: jax.Array
+    cosine_squared: jax.Array
+    whole: jax.Array
+
+
+def _of_angle(beta: jax.Array) -> _Half:
+    # cos(beta / 2) as a sine is 0 and not 6e-17 at pi.
+    sine, cosine = jnp.sin(beta / 2), jnp.sin((np.pi - beta) / 2)
+    return _Half(sine, cosine, sine**2, cosine**2, cosine**2 - sine**2)
+
+
+def _of_cosine(c: jax.Array) -> _Half:
+    sine_squared, cosine_squared = (1 - c) / 2, (1 + c) / 2
+    return _Half(_root(sine_squared), _root(cosine_squared), sine_squared, cosine_squared, c)
+
+
+def _small_d(two_j: int, two_m1: int, two_m2: int, half: _Half) -> jax.Array:
+    """Return d of an angle."""
     # The symmetries d_{m1 m2} = (-1)^(m1 - m2) d_{m2 m1} = d_{-m2 -m1} lead to m2 >= |m1|, where powers are positive.
     sign = 1
     if abs(two_m1) > abs(two_m2):
@@ -78,13 +99,15 @@ def _small_d(two_j: int, two_m1: int, two_m2: int, sine: jax.Array, cosine: jax.
         sign *= (-1) ** ((two_m1 - two_m2) // 2)
     a, b, n = (two_m2 - two_m1) // 2, (two_m2 + two_m1) // 2, (two_j - two_m2) // 2
     scale = sign * sqrt(comb(two_j - n, n + a) / comb(n + b, b))
-    # Powers of whole numbers: 0 at 0 with a finite slope.
-    d = scale * sine**a * cosine**b * _jacobi(n, a, b, cosine**2 - sine**2)
-    # Here the recurrence is off by some units in the last place; the slope is 0.
+    d = scale * _jacobi(n, a, b, half.whole)
+    # Even powers by the squares, whose slopes are finite where those of the roots are not.
+    for power, root, square in ((a, half.sine, half.sine_squared), (b, half.cosine, half.cosine_squared)):
+        d = d * square ** (power // 2) * (root if power % 2 else 1)
+    # At the ends the recurrence is off by some units in the last place; its slope is right.
     if a == 0:
-        d = jnp.where(sine == 0, sign, d)
+        d = jnp.where(half.sine == 0, d + jax.lax.stop_gradient(sign - d), d)
     if b == 0:
-        d = jnp.where(cosine == 0, sign * (-1) ** n, d)
+        d = jnp.where(half.cosine == 0, d + jax.lax.stop_gradient(sign * (-1) ** n - d), d)
     return d
 
 
@@ -119,8 +142,7 @@ def wigner_small_d(j: float, m1: float, m2: float, beta: ArrayLike) -> jax.Array
     """
     two_j, two_m1, two_m2 = _checked(j, ("m1", m1), ("m2", m2))
     beta = floating(beta)
-    # cos(beta / 2) as a sine is 0 and not 6e-17 at pi.
-    return _small_d(two_j, two_m1, two_m2, jnp.sin(beta / 2), jnp.sin((np.pi - beta) / 2))
+    return _small_d(two_j, two_m1, two_m2, _of_angle(beta))
 
 
 def wigner_small_d_of_cosine(j: float, m1: float, m2: float, cosine: ArrayLike) -> jax.Array:
@@ -144,8 +166,10 @@ def wigner_small_d_of_cosine(j: float, m1: float, m2: float, cosine: ArrayLike) 
         As `wigner_small_d`.
     """
     two_j, two_m1, two_m2 = _checked(j, ("m1", m1), ("m2", m2))
-    c = jnp.clip(floating(cosine), -1, 1)
-    return _small_d(two_j, two_m1, two_m2, _root((1 - c) / 2), _root((1 + c) / 2))
+    c = floating(cosine)
+    # What rounding carries beyond keeps the slope of the end.
+    c = c + jax.lax.stop_gradient(jnp.clip(c, -1, 1) - c)
+    return _small_d(two_j, two_m1, two_m2, _of_cosine(c))
 
 
 def wigner_d(j: float, m1: float, m2: float, alpha: ArrayLike, beta: ArrayLike, gamma: ArrayLike) -> jax.Array:
@@ -209,7 +233,7 @@ def spherical_harmonic(l: int, m: int, costheta: ArrayLike, phi: ArrayLike) -> j
         msg = f"l must be a whole number, got {l!r}."
         raise ValueError(msg)
     c = floating(costheta)
-    d = _small_d(two_l, two_m, 0, _root((1 - c) / 2), _root((1 + c) / 2))
+    d = _small_d(two_l, two_m, 0, _of_cosine(c))
     return sqrt((two_l + 1) / (4 * np.pi)) * d * jnp.exp(1j * (two_m // 2) * jnp.asarray(phi))
 
 
