@@ -83,6 +83,28 @@ def test_a_part_needs_only_its_own_parameters():
     assert set(cost.parameters) == {"P.re", "P.im", "Q.re", "Q.im"}
 
 
+def test_what_several_waves_share_is_computed_once():
+    calls = []
+
+    def shape(p, d):
+        calls.append(1)
+        return jnp.exp(1j * d["x"])
+
+    class Unhashable:
+        __hash__ = None
+
+        def __call__(self, p, d):
+            return shape(p, d)
+
+    def sums(factor):
+        return [CoherentSum(name, [Wave("a", factor), Wave("b", [factor, plane(1)])]) for name in "st"]
+
+    start = {"a.re": 1.0, "a.im": 0.5, "b.re": 0.3, "b.im": 0.0}
+    once = IncoherentSum(sums(shape))(start, DATA)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(IncoherentSum(sums(Unhashable()))(start, DATA), once)
+
+
 def test_gradients_are_those_of_finite_differences():
     def total(values):
         return jnp.sum(jnp.log(model()(dict(zip(PARAMS, values, strict=True)), DATA)))

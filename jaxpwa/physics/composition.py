@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxpwa._checks import known
-from jaxpwa.physics.waves import Background, Coupling, Wave
+from jaxpwa.physics.waves import Background, Coupling, Evaluated, Wave
 
 _Keep = Callable[[str, str], bool]
 
@@ -229,7 +229,10 @@ class CoherentSum(_ByName):
 
     def amplitude(self, params: Any, data: Any) -> jax.Array:
         """Sum of the waves, complex, ``(events,)``."""
-        return reduce(add, (wave.amplitude(params, data) for wave in self.waves))
+        return self._amplitude(Evaluated(params, data))
+
+    def _amplitude(self, evaluated: Evaluated) -> jax.Array:
+        return reduce(add, (wave.within(evaluated) for wave in self.waves))
 
     def __call__(self, params: Any, data: Any) -> jax.Array:
         """Intensity, ``(events,)``."""
@@ -282,7 +285,12 @@ class IncoherentSum(_ByName):
 
     def __call__(self, params: Any, data: Any) -> jax.Array:
         """Intensity, ``(events,)``."""
-        return reduce(add, (part(params, data) for part in self.parts))
+        evaluated = Evaluated(params, data)
+        parts = (
+            jnp.abs(part._amplitude(evaluated)) ** 2 if isinstance(part, CoherentSum) else part(params, data)
+            for part in self.parts
+        )
+        return reduce(add, parts)
 
     def __str__(self) -> str:
         """Return one line for each part."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from math import atan2
+from operator import mul
 from typing import Any
 
 import jax
@@ -33,11 +35,30 @@ def _checked_factors(name: str, factors: Any) -> tuple[Factor, ...]:
     return factors
 
 
-def _product(factors: tuple[Factor, ...], params: Any, data: Any) -> Any:
-    out = factors[0](params, data)
-    for factor in factors[1:]:
-        out = out * factor(params, data)
-    return out
+class Evaluated:
+    """Factors and couplings at one set of parameters and events, each computed once however many waves have it."""
+
+    def __init__(self, params: Any, data: Any):
+        self._params, self._data = params, data
+        self._values: dict[Any, Any] = {}
+
+    def _once(self, thing: Any, compute: Callable[[], Any]) -> Any:
+        try:
+            known = thing in self._values
+        except TypeError:  # not hashable
+            return compute()
+        if not known:
+            self._values[thing] = compute()
+        return self._values[thing]
+
+    def coupling(self, coupling: "Coupling") -> Any:
+        """Value of a coupling."""
+        return self._once(coupling, lambda: coupling(self._params))
+
+    def product(self, factors: tuple[Factor, ...]) -> Any:
+        """Product of factors, ``(events,)``."""
+        values = [self._once(f, lambda f=f: f(self._params, self._data)) for f in factors]
+        return reduce(mul, values)
 
 
 @dataclass(frozen=True)
@@ -145,7 +166,11 @@ class Wave:
 
     def amplitude(self, params: Any, data: Any) -> jax.Array:
         """Coupling times factors, complex, ``(events,)``."""
-        return self.coupling(params) * _product(self.factors, params, data)
+        return self.within(Evaluated(params, data))
+
+    def within(self, evaluated: Evaluated) -> jax.Array:
+        """Return the amplitude, of what is evaluated already."""
+        return evaluated.coupling(self.coupling) * evaluated.product(self.factors)
 
 
 @dataclass(frozen=True)
@@ -174,7 +199,7 @@ class Background:
 
     def __call__(self, params: Any, data: Any) -> Any:
         """Size times factors, ``(events,)``."""
-        return params[self.name] * _product(self.factors, params, data)
+        return params[self.name] * Evaluated(params, data).product(self.factors)
 
 
 @dataclass(frozen=True)
