@@ -48,11 +48,25 @@ def test_energies_add_up_to_the_mass():
 
 
 def test_real_s_is_the_upper_side_of_the_cut():
-    s = np.array([0.3, 0.9, 1.1, 2.5])
+    s = np.array([0.01, 0.03, 0.3, 0.9, 1.1, 2.5])
     for f in (phase_space_factor, lambda x, a, b: breakup_momentum(jnp.sqrt(x), a, b)):
         above = np.asarray(f(s + 1e-10j, 0.4, 0.6))
         np.testing.assert_allclose(f(s, 0.4, 0.6), above, atol=1e-8)
         np.testing.assert_allclose(f(s + 0j, 0.4, 0.6), above, atol=1e-8)
+
+
+def test_the_physical_sheet_is_cut_above_the_threshold_only():
+    s = np.array([-0.5, 0.3, 0.9])
+    for x in s:
+        upper, lower = (complex(phase_space_factor(x + side * 1e-9j, 0.4, 0.6)) for side in (1, -1))
+        assert upper == pytest.approx(-lower.conjugate(), abs=1e-7)
+    for x in (0.3, 0.9, 1.5):
+        upper, lower = (complex(phase_space_factor(x + side * 1e-9j, 0.4, 0.6)) for side in (1, -1))
+        assert upper == pytest.approx(lower if x < 1 else -lower, abs=1e-7)
+
+
+def test_nothing_moves_below_the_threshold():
+    np.testing.assert_array_equal(real_breakup_momentum([0.01, 0.1, 0.3, 0.9], 0.14, 0.938), 0)
 
 
 def test_thresholds_give_finite_values_and_gradients():
@@ -109,3 +123,4 @@ def test_precision_follows_the_input():
     assert breakup_momentum(m, 0.4, 0.5).dtype == jnp.complex64
     assert real_breakup_momentum(m, 0.4, 0.5).dtype == jnp.float32
     assert blatt_weisskopf(3, m).dtype == jnp.float32
+    assert (m * blatt_weisskopf_squared(3, 0.7)).dtype == jnp.float32

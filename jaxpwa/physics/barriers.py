@@ -21,20 +21,29 @@ ONE_FERMI = 0.1973
 HIGHEST = 8
 
 
-def _checked(l: Any) -> int:
+def checked_momentum(l: Any) -> int:
+    """Return an orbital angular momentum that has a barrier, or say which have."""
     if isinstance(l, bool) or not isinstance(l, int) or not 0 <= l <= HIGHEST:
         msg = f"l must be a whole number from 0 to {HIGHEST}, got {l!r}."
         raise ValueError(msg)
     return l
 
 
-def _denominator(l: int) -> list[int]:
-    """Coefficients of |x h_l(x)|^2 x^(2l) as a polynomial in x^2, highest power first."""
+def denominator(l: int) -> list[int]:
+    """Return the coefficients of |x h_l(x)|^2 x^(2l) as a polynomial in x^2, highest power first."""
     # Sums of squares of spherical Bessel functions: NIST Digital Library of Mathematical Functions, section 10.49.
     return [
         factorial(2 * l - k) * factorial(2 * l - 2 * k) // (factorial(k) * factorial(l - k) ** 2) >> 2 * (l - k)
         for k in range(l, -1, -1)
     ]
+
+
+def _polynomial(coefficients: list[int], z: jax.Array) -> jax.Array:
+    """Horner's rule with Python's numbers, which leave the precision of ``z`` as it is."""
+    total = z * 0 + coefficients[0]
+    for coefficient in coefficients[1:]:
+        total = total * z + coefficient
+    return total
 
 
 def blatt_weisskopf_squared(l: int, z: ArrayLike) -> jax.Array:
@@ -60,9 +69,9 @@ def blatt_weisskopf_squared(l: int, z: ArrayLike) -> jax.Array:
     ValueError
         If ``l`` is not one of 0 to 8.
     """
-    coefficients = _denominator(_checked(l))
+    coefficients = denominator(checked_momentum(l))
     z = floating(z)
-    return sum(coefficients) * z**l / jnp.polyval(jnp.asarray(coefficients, z.dtype), z)
+    return sum(coefficients) * z**l / _polynomial(coefficients, z)
 
 
 def blatt_weisskopf(l: int, q: ArrayLike, q_scale: ArrayLike = ONE_FERMI) -> jax.Array:
@@ -95,7 +104,6 @@ def blatt_weisskopf(l: int, q: ArrayLike, q_scale: ArrayLike = ONE_FERMI) -> jax
     >>> round(float(blatt_weisskopf(2, 0.3954823004889093)), 6)
     2.375286
     """
-    coefficients = _denominator(_checked(l))
+    coefficients = denominator(checked_momentum(l))
     x = floating(q) / q_scale
-    below = jnp.polyval(jnp.asarray(coefficients, x.dtype), x * x)
-    return sqrt(sum(coefficients)) * x**l / jnp.sqrt(below)
+    return sqrt(sum(coefficients)) * x**l / jnp.sqrt(_polynomial(coefficients, x * x))

@@ -69,17 +69,17 @@ def breakup_momentum(mass: ArrayLike, m1: ArrayLike, m2: ArrayLike) -> jax.Array
 
     Returns
     -------
-    Complex, GeV, of the common shape: positive above the threshold, ``i |q|`` below it. The slope at the threshold
-    itself, which is infinite, is given as 0.
+    Complex, GeV, of the common shape: positive above the threshold, ``i |q|`` below it, and negative below the
+    pseudo-threshold ``|m1 - m2|``. The slope at the threshold itself, which is infinite, is given as 0.
 
     Examples
     --------
     >>> from jaxpwa.physics.breakup import breakup_momentum
     >>> breakup_momentum([0.7, 1.2], 0.4, 0.5).round(4)
-    Array([0.    +0.3012j, 0.3955+0.j    ], dtype=complex128)
+    Array([0.    +0.2799j, 0.3955+0.j    ], dtype=complex128)
     """
     mass = floating(mass)
-    return upper_root(breakup_momentum_squared(mass**2, m1, m2))
+    return mass * phase_space_factor(mass**2, m1, m2) / 2
 
 
 def real_breakup_momentum(mass: ArrayLike, m1: ArrayLike, m2: ArrayLike) -> jax.Array:
@@ -96,8 +96,9 @@ def real_breakup_momentum(mass: ArrayLike, m1: ArrayLike, m2: ArrayLike) -> jax.
     -------
     Real, of the common shape, with slope 0 where it is 0.
     """
-    squared = breakup_momentum_squared(floating(mass) ** 2, m1, m2)
-    open_ = squared > 0
+    mass, m1, m2 = floating(mass), floating(m1), floating(m2)
+    squared = breakup_momentum_squared(mass**2, m1, m2)
+    open_ = (squared > 0) & (mass > m1 + m2)
     return jnp.where(open_, jnp.sqrt(jnp.where(open_, squared, 1.0)), 0.0)
 
 
@@ -117,7 +118,15 @@ def phase_space_factor(s: ArrayLike, m1: ArrayLike, m2: ArrayLike) -> jax.Array:
     Returns
     -------
     Complex, of the common shape: positive above the threshold, positive imaginary between pseudo-threshold and
-    threshold. It diverges at ``s = 0``; `chew_mandelstam` has the same imaginary part and does not.
+    threshold, negative between 0 and pseudo-threshold. It diverges at ``s = 0``; `chew_mandelstam` has the same
+    imaginary part and does not.
     """
-    s = floating(s)
-    return upper_root(4 * breakup_momentum_squared(s, m1, m2) / s)
+    s, m1, m2 = floating(s), floating(m1), floating(m2)
+    if jnp.iscomplexobj(s):
+        # The cut from the threshold on is that of the physical sheet, the one on the left that of the principal root.
+        below = s - (m1 - m2) ** 2
+        zero = below == 0
+        left = jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, below)))
+        return upper_root(s - (m1 + m2) ** 2) * left / s
+    sign = jnp.where((s > 0) & (s < (m1 - m2) ** 2), -1, 1)
+    return sign * upper_root(4 * breakup_momentum_squared(s, m1, m2) / s)
