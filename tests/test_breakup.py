@@ -7,14 +7,14 @@ import pytest
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics.barriers import blatt_weisskopf, blatt_weisskopf_squared
-from jaxpwa.physics.breakup import (
+from jaxpwa.physics.kinematics.breakup import (
     breakup_momentum,
     breakup_momentum_squared,
     kallen,
     phase_space_factor,
     real_breakup_momentum,
 )
+from jaxpwa.physics.lineshapes.barriers import blatt_weisskopf, blatt_weisskopf_squared
 
 # REFERENCE numbers at q(1.2; 0.4, 0.5) above the threshold and q(1.2; 1.4, 1.5) below it.
 ABOVE = [1, 1.2654752018685698, 2.375285855793918, 5.6265876867850695, 12.747554064467208]

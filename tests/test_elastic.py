@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxpwa.physics import elastic
-from jaxpwa.physics.elastic import generalised_lass, lass, rho_omega_mixing
+from jaxpwa.physics.lineshapes.elastic import generalised_lass, lass, rho_omega_mixing
 
 PI, K = 0.13957039, 0.493677
 M0, G0 = 0.77526, 0.1474

@@ -22,11 +22,31 @@ def run(script, *arguments, cwd):
     return done.stdout
 
 
-@pytest.mark.parametrize("script", EXAMPLES)
+AMPLITUDES = {
+    "eta_pi_polarised.py": ("waves", "phases", "moments", "argand"),
+    "dalitz.py": ("dalitz_plot", "dalitz_projections"),
+}
+
+
+@pytest.mark.parametrize("script", sorted(set(EXAMPLES) - set(AMPLITUDES)))
 def test_the_example_runs_quickly(script, tmp_path):
     out = run(script, "--quick", cwd=tmp_path)
     assert "valid: minimum found" in out
     assert "NOT VALID" not in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", AMPLITUDES)
+def test_the_amplitude_analysis_finds_its_truth_and_draws_it(script, tmp_path):
+    out = run(script, "--quick", "--plots", "pictures", cwd=tmp_path)
+    assert "valid: minimum found" in out
+    chi2, n = map(float, re.search(r"chi2 = (\S+) for (\d+)", out).groups())
+    # Five standard deviations of chi-squared.
+    assert chi2 < n + 5 * np.sqrt(2 * n)
+    for picture in AMPLITUDES[script]:
+        content = (tmp_path / "pictures" / f"{picture}.png").read_bytes()
+        assert content[:8] == b"\x89PNG\r\n\x1a\n"
+        assert len(content) > 20_000
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 import jaxpwa as jp
-from jaxpwa.physics.freeshapes import FreeShape, cubic_spline, linear_interpolation, piecewise_constant
-from jaxpwa.physics.lineshapes import relativistic_breit_wigner
+from jaxpwa.physics.lineshapes.breitwigner import relativistic_breit_wigner
+from jaxpwa.physics.lineshapes.freeshapes import FreeShape, cubic_spline, linear_interpolation, piecewise_constant
 from jaxpwa.physics.spin import spherical_harmonic
 
 RNG = np.random.default_rng(5)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 import jaxpwa as jp
 from jaxpwa.engine.model import ModelRef
-from jaxpwa.physics.composition import CoherentSum
-from jaxpwa.physics.waves import Wave
+from jaxpwa.physics.waves.composition import CoherentSum
+from jaxpwa.physics.waves.wave import Wave
 
 DATA = {"x": [1.0, 2.0]}
 SCALE = 2.0

@@ -12,14 +12,14 @@ import jax
 import jax.numpy as jnp
 
 import jaxpwa as jp
-from jaxpwa.physics.composition import CoherentSum
-from jaxpwa.physics.isobar_models import IsobarAmplitude, isobar_model, symmetrised
-from jaxpwa.physics.isobars import LS, Chain, Helicities, ThreeBodyDecay, angular_part
+from jaxpwa.physics.kinematics.threebody import invariants, invariants_of_angle, pair
+from jaxpwa.physics.kinematics.threebody_angles import orientation
 from jaxpwa.physics.spin import clebsch_gordan
-from jaxpwa.physics.threebody import invariants, invariants_of_angle, pair
-from jaxpwa.physics.threebody_angles import orientation
-from jaxpwa.physics.vertices import parity_factor
-from jaxpwa.physics.waves import Coupling, Symmetrised
+from jaxpwa.physics.waves.composition import CoherentSum
+from jaxpwa.physics.waves.isobar_models import IsobarAmplitude, isobar_model, symmetrised
+from jaxpwa.physics.waves.isobars import LS, Chain, Helicities, ThreeBodyDecay, angular_part
+from jaxpwa.physics.waves.vertices import parity_factor
+from jaxpwa.physics.waves.wave import Coupling, Symmetrised
 
 PAULI = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 

@@ -10,10 +10,10 @@ from scipy.optimize import root
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics.barriers import blatt_weisskopf
-from jaxpwa.physics.breakup import phase_space_factor
-from jaxpwa.physics.coupledchannels import KMatrix
-from jaxpwa.physics.kmatrix import f_vector, k_matrix, t_matrix
+from jaxpwa.physics.kinematics.breakup import phase_space_factor
+from jaxpwa.physics.lineshapes.barriers import blatt_weisskopf
+from jaxpwa.physics.lineshapes.coupledchannels import KMatrix
+from jaxpwa.physics.lineshapes.kmatrix import f_vector, k_matrix, t_matrix
 
 PI, KAON, ETA = 0.13957, 0.493677, 0.547862
 CHANNELS = ((PI, PI), (KAON, KAON), (ETA, ETA))

@@ -8,8 +8,8 @@ import pytest
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics.kmatrix import f_vector
-from jaxpwa.physics.kopf import KOPF, KOPF_GLUEX
+from jaxpwa.physics.lineshapes.kmatrix import f_vector
+from jaxpwa.physics.lineshapes.kopf import KOPF, KOPF_GLUEX
 
 S = 1.8889166211166355
 # REFERENCE: channel 1 with betas (0.1 + 0.2 k) + i (0.2 + 0.2 k).

@@ -11,9 +11,9 @@ from scipy.integrate import quad
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics.barriers import blatt_weisskopf
-from jaxpwa.physics.breakup import real_breakup_momentum
-from jaxpwa.physics.lineshapes import (
+from jaxpwa.physics.kinematics.breakup import real_breakup_momentum
+from jaxpwa.physics.lineshapes.barriers import blatt_weisskopf
+from jaxpwa.physics.lineshapes.breitwigner import (
     breit_wigner,
     breit_wigner_normalisation,
     bugg_breit_wigner,
@@ -22,7 +22,7 @@ from jaxpwa.physics.lineshapes import (
     production_phase_space,
     relativistic_breit_wigner,
 )
-from jaxpwa.physics.multichannel import DecayChannel, flatte, multichannel_breit_wigner
+from jaxpwa.physics.lineshapes.multichannel import DecayChannel, flatte, multichannel_breit_wigner
 
 PI, K, ETA, P = 0.13957, 0.493677, 0.547862, 0.938272
 

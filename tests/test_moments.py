@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxpwa.physics import moments_of_data as of_data
-from jaxpwa.physics.moments import Moments, intensity_of_moments, moment_functions, moment_indices
-from jaxpwa.physics.moments_of_data import acceptance_matrix, moments_of_data
-from jaxpwa.physics.moments_of_models import moments_of_amplitudes, moments_of_model, moments_of_waves, with_errors
+from jaxpwa.physics.moments.expansion import Moments, intensity_of_moments, moment_functions, moment_indices
+from jaxpwa.physics.moments.of_data import acceptance_matrix, moments_of_data
+from jaxpwa.physics.moments.of_models import moments_of_amplitudes, moments_of_model, moments_of_waves, with_errors
 from jaxpwa.physics.spin import spherical_harmonic
 
 POLARISATION = 0.4

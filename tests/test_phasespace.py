@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxpwa.physics import _decays
 from jaxpwa.physics import kinematics as kin
-from jaxpwa.physics.phasespace import (
+from jaxpwa.physics.phasespace.nbody import (
     generate_phase_space,
     generate_unweighted,
     maximum_weight,

@@ -9,10 +9,10 @@ from scipy.special import sph_harm_y
 import jax
 
 import jaxpwa as jp
-from jaxpwa.physics.polarised import polarised_model
 from jaxpwa.physics.spin import clebsch_gordan, wigner_d
-from jaxpwa.physics.twopseudoscalars import TwoPseudoscalarWave, partial_waves, two_pseudoscalar_model, z_lm
-from jaxpwa.physics.vectorpseudoscalar import (
+from jaxpwa.physics.waves.polarised import polarised_model
+from jaxpwa.physics.waves.twopseudoscalars import TwoPseudoscalarWave, partial_waves, two_pseudoscalar_model, z_lm
+from jaxpwa.physics.waves.vectorpseudoscalar import (
     VectorPseudoscalarWave,
     omega_dalitz_factor,
     vector_pseudoscalar_amplitude,

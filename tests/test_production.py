@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxpwa.physics import kinematics as kin
-from jaxpwa.physics.phasespace import phase_space_volume
-from jaxpwa.physics.production import generate_production
-from jaxpwa.physics.proposals import (
+from jaxpwa.physics.phasespace.nbody import phase_space_volume
+from jaxpwa.physics.phasespace.production import generate_production
+from jaxpwa.physics.phasespace.proposals import (
     BreitWignerProposal,
     ExponentialProposal,
     MixtureProposal,

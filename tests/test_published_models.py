@@ -13,14 +13,14 @@ import pytest
 
 import jax.numpy as jnp
 
-from jaxpwa.physics.barriers import blatt_weisskopf
-from jaxpwa.physics.breakup import real_breakup_momentum
-from jaxpwa.physics.isobar_models import IsobarAmplitude, isobar_model
-from jaxpwa.physics.isobars import LS, Chain, Helicities, ThreeBodyDecay
-from jaxpwa.physics.lineshapes import bugg_breit_wigner, relativistic_breit_wigner
-from jaxpwa.physics.multichannel import flatte
-from jaxpwa.physics.threebody import invariants_of_angle, pair
-from jaxpwa.physics.vertices import parity_factor
+from jaxpwa.physics.kinematics.breakup import real_breakup_momentum
+from jaxpwa.physics.kinematics.threebody import invariants_of_angle, pair
+from jaxpwa.physics.lineshapes.barriers import blatt_weisskopf
+from jaxpwa.physics.lineshapes.breitwigner import bugg_breit_wigner, relativistic_breit_wigner
+from jaxpwa.physics.lineshapes.multichannel import flatte
+from jaxpwa.physics.waves.isobar_models import IsobarAmplitude, isobar_model
+from jaxpwa.physics.waves.isobars import LS, Chain, Helicities, ThreeBodyDecay
+from jaxpwa.physics.waves.vertices import parity_factor
 
 PROTON, PION, KAON, SIGMA = 0.938272046, 0.13957018, 0.493677, 1.18937
 MASS, MASSES = 2.28646, (PROTON, PION, KAON)

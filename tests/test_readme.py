@@ -75,7 +75,15 @@ def test_the_snippets_of_the_compat_readme_and_of_the_guide_run(tmp_path):
     (tmp_path / "d.py").write_text(
         prelude + linear + saved + "\nassert integrals.belong_to(accepted_mc)\ncost(start)\n"
     )
-    for script in ("a.py", "b.py", "c.py", "d.py"):
+    physics = "\n".join(b for b in blocks if "jaxpwa.physics import" in b and "events.gamp" not in b)
+    events = (
+        "from jaxpwa.physics import generate_production\n"
+        "events = {n: rng.uniform(-1, 1, 100) for n in ('costheta', 'phi', 'Phi')} | {'mass': rng.uniform(1, 2, 100)}\n"
+        "made = generate_production(1, 8.5, 0.938272, 0.938272, {'eta': 0.547862, 'pi0': 0.134977}, 100)\n"
+        "beam, recoil, eta, pi0 = made.beam, made.recoil, made.daughters['eta'], made.daughters['pi0']\n"
+    )
+    (tmp_path / "e.py").write_text(prelude + events + physics + "\nassert len(d_wave) == len(columns['Phi']) == 100\n")
+    for script in ("a.py", "b.py", "c.py", "d.py", "e.py"):
         command = [sys.executable, "-W", "error", script]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 0, done.stderr

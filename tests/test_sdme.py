@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 import jaxpwa as jp
-from jaxpwa.physics.sdme import CIRCULAR, ELEMENTS, SchillingModel, parity_asymmetry, schilling_parts
 from jaxpwa.physics.spin import wigner_d
+from jaxpwa.physics.waves.sdme import CIRCULAR, ELEMENTS, SchillingModel, parity_asymmetry, schilling_parts
 
 RNG = np.random.default_rng(11)
 C, PHI = RNG.uniform(-1, 1, 50), RNG.uniform(-np.pi, np.pi, 50)

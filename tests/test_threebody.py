@@ -9,9 +9,8 @@ from lorentz import boost_matrix, decay, to_rest
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics.breakup import kallen
-from jaxpwa.physics.spin import wigner_d
-from jaxpwa.physics.threebody import (
+from jaxpwa.physics.kinematics.breakup import kallen
+from jaxpwa.physics.kinematics.threebody import (
     dalitz_boundary,
     invariants,
     invariants_of_angle,
@@ -19,7 +18,8 @@ from jaxpwa.physics.threebody import (
     kibble,
     pair,
 )
-from jaxpwa.physics.threebody_angles import cos_theta, cos_zeta, orientation, theta, zeta
+from jaxpwa.physics.kinematics.threebody_angles import cos_theta, cos_zeta, orientation, theta, zeta
+from jaxpwa.physics.spin import wigner_d
 
 MASS, MASSES = 2.28646, (0.938272046, 0.13957018, 0.493677)
 NUMBERS = (1, 2, 3)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 import jaxpwa as jp
-from jaxpwa.physics.composition import CoherentSum, IncoherentSum
-from jaxpwa.physics.waves import Background, Coupling, Symmetrised, Wave
+from jaxpwa.physics.waves.composition import CoherentSum, IncoherentSum
+from jaxpwa.physics.waves.wave import Background, Coupling, Symmetrised, Wave
 
 RNG = np.random.default_rng(7)
 DATA = {"x": RNG.normal(size=40), "y": RNG.normal(size=40)}

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from jaxpwa.physics.twopseudoscalars import TwoPseudoscalarWave
-from jaxpwa.physics.vectorpseudoscalar import VectorPseudoscalarWave
+from jaxpwa.physics.waves.twopseudoscalars import TwoPseudoscalarWave
+from jaxpwa.physics.waves.vectorpseudoscalar import VectorPseudoscalarWave
 from jaxpwa.rules.records import TwoBodyWave
 
 
@@ -35,7 +35,7 @@ def polarised_waves(
 
     Examples
     --------
-    >>> from jaxpwa.physics.twopseudoscalars import two_pseudoscalar_model
+    >>> from jaxpwa.physics.waves.twopseudoscalars import two_pseudoscalar_model
     >>> from jaxpwa.rules import allowed_two_body_waves, polarised_waves
     >>> waves = polarised_waves(allowed_two_body_waves("eta", "pi0", 2), projections=(0, 1))  # doctest: +SKIP
     >>> [wave.name for wave in waves]  # doctest: +SKIP

@@ -1,0 +1,35 @@
+"""Waves with couplings, how they add up to intensities, and the sets of waves of common reactions."""
+
+from jaxpwa.physics.waves.composition import CoherentSum as CoherentSum
+from jaxpwa.physics.waves.composition import IncoherentSum as IncoherentSum
+from jaxpwa.physics.waves.isobar_models import IsobarAmplitude as IsobarAmplitude
+from jaxpwa.physics.waves.isobar_models import LineShape as LineShape
+from jaxpwa.physics.waves.isobar_models import isobar_model as isobar_model
+from jaxpwa.physics.waves.isobar_models import symmetrised as symmetrised
+from jaxpwa.physics.waves.isobars import Chain as Chain
+from jaxpwa.physics.waves.isobars import angular_part as angular_part
+from jaxpwa.physics.waves.isobars import occurs as occurs
+from jaxpwa.physics.waves.polarised import PolarisedWave as PolarisedWave
+from jaxpwa.physics.waves.polarised import polarised_model as polarised_model
+from jaxpwa.physics.waves.sdme import CIRCULAR as CIRCULAR
+from jaxpwa.physics.waves.sdme import ELEMENTS as ELEMENTS
+from jaxpwa.physics.waves.sdme import SchillingModel as SchillingModel
+from jaxpwa.physics.waves.sdme import parity_asymmetry as parity_asymmetry
+from jaxpwa.physics.waves.sdme import schilling_parts as schilling_parts
+from jaxpwa.physics.waves.twopseudoscalars import LETTERS as LETTERS
+from jaxpwa.physics.waves.twopseudoscalars import TwoPseudoscalarWave as TwoPseudoscalarWave
+from jaxpwa.physics.waves.twopseudoscalars import partial_waves as partial_waves
+from jaxpwa.physics.waves.twopseudoscalars import two_pseudoscalar_model as two_pseudoscalar_model
+from jaxpwa.physics.waves.twopseudoscalars import z_lm as z_lm
+from jaxpwa.physics.waves.vectorpseudoscalar import VectorPseudoscalarWave as VectorPseudoscalarWave
+from jaxpwa.physics.waves.vectorpseudoscalar import omega_dalitz_factor as omega_dalitz_factor
+from jaxpwa.physics.waves.vectorpseudoscalar import vector_pseudoscalar_amplitude as vector_pseudoscalar_amplitude
+from jaxpwa.physics.waves.vectorpseudoscalar import vector_pseudoscalar_model as vector_pseudoscalar_model
+from jaxpwa.physics.waves.vertices import LS as LS
+from jaxpwa.physics.waves.vertices import Helicities as Helicities
+from jaxpwa.physics.waves.vertices import parity_factor as parity_factor
+from jaxpwa.physics.waves.wave import Background as Background
+from jaxpwa.physics.waves.wave import Coupling as Coupling
+from jaxpwa.physics.waves.wave import Evaluated as Evaluated
+from jaxpwa.physics.waves.wave import Symmetrised as Symmetrised
+from jaxpwa.physics.waves.wave import Wave as Wave
