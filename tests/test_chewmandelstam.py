@@ -7,8 +7,8 @@ import pytest
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics import chewmandelstam
 from jaxpwa.physics.kinematics.breakup import breakup_momentum_squared, phase_space_factor
+from jaxpwa.physics.lineshapes import chewmandelstam
 from jaxpwa.physics.lineshapes.barriers import denominator
 
 chew_mandelstam = jax.jit(chewmandelstam.chew_mandelstam, static_argnames=("l", "sheet"))

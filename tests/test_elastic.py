@@ -6,7 +6,7 @@ import pytest
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics import elastic
+from jaxpwa.physics.lineshapes import elastic
 from jaxpwa.physics.lineshapes.elastic import generalised_lass, lass, rho_omega_mixing
 
 PI, K = 0.13957039, 0.493677

@@ -7,8 +7,8 @@ from lorentz import angles, momentum, omega_pi_events, on_shell, to_rest, unit
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics import frames
 from jaxpwa.physics import kinematics as kin
+from jaxpwa.physics.kinematics import frames
 
 BEAM = np.array([[8.747, 0, 0, 8.747]])
 RECOIL = on_shell([0.119, 0.374, 0.222], 1.007)

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jax.test_util import check_grads
 
 import jaxpwa as jp
-from jaxpwa.physics import frames
 from jaxpwa.physics import kinematics as kin
+from jaxpwa.physics.kinematics import frames
 
 BEAM = np.array([[8.747, 0, 0, 8.747]])
 RECOIL = on_shell([0.119, 0.374, 0.222], 1.007)

@@ -9,7 +9,7 @@ from scipy.special import sph_harm_y
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics import moments_of_data as of_data
+from jaxpwa.physics.moments import of_data
 from jaxpwa.physics.moments.expansion import Moments, intensity_of_moments, moment_functions, moment_indices
 from jaxpwa.physics.moments.of_data import acceptance_matrix, moments_of_data
 from jaxpwa.physics.moments.of_models import moments_of_amplitudes, moments_of_model, moments_of_waves, with_errors

@@ -10,8 +10,8 @@ from scipy import integrate, optimize, stats
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics import _decays
 from jaxpwa.physics import kinematics as kin
+from jaxpwa.physics.phasespace import _decays
 from jaxpwa.physics.phasespace.nbody import (
     generate_phase_space,
     generate_unweighted,

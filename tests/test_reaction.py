@@ -9,8 +9,8 @@ from lorentz import PROTON, decay, momentum, omega_pi_events, on_shell, to_rest
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics import frames, reaction
 from jaxpwa.physics import kinematics as kin
+from jaxpwa.physics.kinematics import frames, reaction
 
 BEAM = np.array([[8.747, 0, 0, 8.747]])
 RECOIL = on_shell([0.119, 0.374, 0.222], 1.007)

@@ -11,14 +11,16 @@ from fractions import Fraction
 from itertools import product
 from math import sqrt
 
+import numpy as np
 import pytest
 
 import jaxpwa.rules
-from jaxpwa.physics.spin import clebsch_gordan
+from jaxpwa.physics import blatt_weisskopf, clebsch_gordan, real_breakup_momentum, relativistic_breit_wigner
 from jaxpwa.rules import (
     Particle,
     allowed_chains,
     allowed_two_body_waves,
+    chain_model,
     helicity_couplings,
     ls_couplings,
     particle,
@@ -614,3 +616,74 @@ def test_allowed_waves_of_two_mesons_become_polarised_waves():
         polarised_waves(allowed_two_body_waves("p", "p~", 1))
     with pytest.raises(ValueError, match="no wave is left"):
         polarised_waves(allowed_two_body_waves("eta", "pi0", 1), projections=[4])
+
+
+def test_allowed_chains_become_the_model_written_by_hand():
+    d0 = allowed_chains("D0", ["K(S)0", "pi+", "pi-"], ["rho(770)0", "K*(892)-", "f(0)(980)"])
+    width = {"f(0)(980)": lambda p, m: 1 / (0.98**2 - m**2 - 1j * p["g"])}
+    model = chain_model(d0, shapes=width)
+    assert model.names == ("K*(892)- L=1 S=1", "rho(770)0 L=1 S=1", "f(0)(980) L=0 S=0")
+    m = {"m23": np.array([0.5, 0.77, 1.1]), "m31": np.array([1.2, 1.1, 0.9])}
+    m0, k, pi = (float(particle(name).mass or 0) for name in ("D0", "K(S)0", "pi+"))
+    m12 = np.sqrt(m0**2 + k**2 + 2 * pi**2 - m["m23"] ** 2 - m["m31"] ** 2)
+
+    def vector(mass, resonance, a, b, c, sigma_ac, sigma_bc):
+        """Zemach's P wave of two vertices, with barriers and a Breit-Wigner."""
+        q = real_breakup_momentum(mass, a, b)
+        p = real_breakup_momentum(m0, mass, c)
+        cosine = (sigma_bc - sigma_ac + (m0**2 - c**2) * (a**2 - b**2) / mass**2) / (4 * p * q * m0 / mass)
+        line = relativistic_breit_wigner(mass, resonance.mass, resonance.width, a, b, 1)
+        return np.sqrt(3) * cosine * line * blatt_weisskopf(1, q) * blatt_weisskopf(1, p)
+
+    # Of a pair (a, b) beside c the cosine is that between a and c, and its sign that of the chain's order.
+    rho = vector(m["m23"], particle("rho(770)0"), pi, pi, k, m12**2, m["m31"] ** 2)
+    kstar = vector(m["m31"], particle("K*(892)-"), pi, k, pi, m["m23"] ** 2, m12**2)
+    f0 = 1 / (0.98**2 - m["m23"] ** 2 - 0.2j)
+    params = model.start({"rho(770)0 L=1 S=1": 0.7j, "K*(892)- L=1 S=1": 1.0, "f(0)(980) L=0 S=0": 0.5}) | {"g": 0.2}
+    alone = [np.asarray(model.only(name)(params, m)) for name in model.names]
+    for intensity, amplitude in zip(alone, (kstar, 0.7 * rho, 0.5 * f0), strict=True):
+        np.testing.assert_allclose(intensity, abs(amplitude) ** 2, rtol=1e-10)
+    both = model.only("rho*", "K*")(params, m)
+    found = np.asarray(both) - alone[0] - alone[1]
+    expected = 2 * (kstar * np.conj(0.7j * rho)).real
+    sign = np.sign(found[0] * expected[0])
+    np.testing.assert_allclose(found, sign * expected, rtol=1e-9)
+
+
+def test_models_of_identical_particles_are_symmetric():
+    model = chain_model(allowed_chains("D+", ["K-", "pi+", "pi+"], ["K*(892)~0", "K(0)*(1430)~0"]))
+    params = model.start(0.8 + 0.3j)
+    m12, m31 = np.array([0.7, 0.9, 1.3]), np.array([1.2, 1.1, 0.9])
+    np.testing.assert_allclose(
+        model(params, {"m12": m12, "m31": m31}), model(params, {"m12": m31, "m31": m12}), rtol=1e-12
+    )
+
+
+def test_models_of_spins_have_a_wave_for_each_coupling():
+    chains = allowed_chains("Lambda(c)+", ["p", "K-", "pi+"], ["Lambda(1520)", "K*(892)~0"])
+    model = chain_model(chains)
+    assert model.names == tuple(f"{c.isobars[0].name} L={c.vertices[0].l} S={c.vertices[0].s}" for c in chains)
+    assert len(model.parts) == 4
+    values = model(model.start(1 + 0.5j), {"m12": np.array([1.6]), "m23": np.array([0.9])})
+    other = chain_model(chains, reference=2)(model.start(1 + 0.5j), {"m12": np.array([1.6]), "m23": np.array([0.9])})
+    np.testing.assert_allclose(values, other, rtol=1e-12)
+
+
+def test_what_makes_no_chain_model_is_refused():
+    chains = allowed_chains("D0", ["K(S)0", "pi+", "pi-"], ["rho(770)0", "K*(892)-"])
+    with pytest.raises(ValueError, match="got none: see violated_rules"):
+        chain_model([])
+    with pytest.raises(ValueError, match="shapes names 'rho', which is none of the isobars K"):
+        chain_model(chains, shapes={"rho": abs})
+    with pytest.raises(ValueError, match="one decay into three particles"):
+        chain_model([*chains, *allowed_chains("D+", ["K-", "pi+", "pi+"], ["K*(892)~0"])])
+    with pytest.raises(ValueError, match="basis='LS'"):
+        chain_model(allowed_chains("D0", ["K(S)0", "pi+", "pi-"], ["rho(770)0"], basis="helicity"))
+    narrow = [replace_isobar(c, width=0.0) for c in chains]
+    with pytest.raises(ValueError, match="has no mass or width in the table"):
+        chain_model(narrow)
+
+
+def replace_isobar(chain, **changes):
+    state = replace(chain.isobars[0], particle=replace(chain.isobars[0].particle, **changes))
+    return replace(chain, vertices=(chain.vertices[0], replace(chain.vertices[1], parent=state)))

@@ -9,7 +9,7 @@ from scipy.special import voigt_profile
 import jax
 import jax.numpy as jnp
 
-from jaxpwa.physics import voigt as module
+from jaxpwa.physics.lineshapes import voigtprofile as module
 
 voigt = jax.jit(module.voigt)
 

@@ -2,6 +2,7 @@
 
 ==========================  =============================================================================
 `allowed_chains`            decay to three or more by resonances: isobar, pair, L and S of every vertex
+`chain_model`               from these to an intensity of three-body decays
 `allowed_two_body_waves`    what J^PC two particles can have, in which L and S
 `polarised_waves`           from these to `two_pseudoscalar_model` or `vector_pseudoscalar_model`
 `reflectivity_states`       the M and reflectivity of a J^P
@@ -21,6 +22,7 @@ from jaxpwa.rules.conservation import violated_rules as violated_rules
 from jaxpwa.rules.couplings import helicity_couplings as helicity_couplings
 from jaxpwa.rules.couplings import ls_couplings as ls_couplings
 from jaxpwa.rules.couplings import reflectivity_states as reflectivity_states
+from jaxpwa.rules.isobars import chain_model as chain_model
 from jaxpwa.rules.photoproduction import polarised_waves as polarised_waves
 from jaxpwa.rules.records import DecayChain as DecayChain
 from jaxpwa.rules.records import Particle as Particle

@@ -126,7 +126,7 @@ def omega_dalitz_factor(
     """
     z, sin3phi = jnp.asarray(z), jnp.asarray(sin3phi)
     odd = z * jnp.sqrt(jnp.where(z > 0, z, 1.0)) * sin3phi
-    return jnp.ones(()) + 2 * alpha * z + 2 * beta * odd + 2 * gamma * z**2 + 2 * delta * z * odd
+    return jnp.asarray(1 + 2 * alpha * z + 2 * beta * odd + 2 * gamma * z**2 + 2 * delta * z * odd)
 
 
 @dataclass(frozen=True)
