@@ -4,6 +4,8 @@
 events                 `Dataset`, `ParticleTable`, `bin_by_edges`, `bin_by_range`, `bin_with_fixed_widths`
 files                  `read`, `iter_chunks`, `write`, `cache`
 model                  any function ``intensity(params, data) -> (events,)`` written with `jax.numpy`
+formulas               `jaxpwa.physics`: kinematics, spin, line shapes, waves that add up, moments, phase space
+allowed waves          `jaxpwa.rules`, from quantum numbers
 values, simulation     `evaluate`, `rejection_sample`, `SimulationReport`
 costs (`Cost`)         `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, `GaussianConstraint`, sums of them
 without Monte Carlo    `Integrals`, `load_integrals`, `accumulate_integrals`

@@ -22,3 +22,9 @@ def upper_root(x: jax.Array) -> jax.Array:
         size = jnp.sqrt(jnp.abs(safe))
         root = jnp.where(safe > 0, size + 0j, 1j * size)
     return jnp.where(zero, 0, root)
+
+
+def root(x: jax.Array) -> jax.Array:
+    """Square root, 0 with slope 0 where its argument is 0 or negative."""
+    good = x > 0
+    return jnp.where(good, jnp.sqrt(jnp.where(good, x, 1.0)), 0.0)

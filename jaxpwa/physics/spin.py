@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxpwa.physics._arrays import floating
+from jaxpwa.physics._arrays import floating, root
 
 
 def _doubled(value: Any, what: str) -> int:
@@ -84,7 +84,7 @@ def _of_angle(beta: jax.Array) -> _Half:
 
 def _of_cosine(c: jax.Array) -> _Half:
     sine_squared, cosine_squared = (1 - c) / 2, (1 + c) / 2
-    return _Half(_root(sine_squared), _root(cosine_squared), sine_squared, cosine_squared, c)
+    return _Half(root(sine_squared), root(cosine_squared), sine_squared, cosine_squared, c)
 
 
 def _small_d(two_j: int, two_m1: int, two_m2: int, half: _Half) -> jax.Array:
@@ -101,8 +101,8 @@ def _small_d(two_j: int, two_m1: int, two_m2: int, half: _Half) -> jax.Array:
     scale = sign * sqrt(comb(two_j - n, n + a) / comb(n + b, b))
     d = scale * _jacobi(n, a, b, half.whole)
     # Even powers by the squares, whose slopes are finite where those of the roots are not.
-    for power, root, square in ((a, half.sine, half.sine_squared), (b, half.cosine, half.cosine_squared)):
-        d = d * square ** (power // 2) * (root if power % 2 else 1)
+    for power, single, square in ((a, half.sine, half.sine_squared), (b, half.cosine, half.cosine_squared)):
+        d = d * square ** (power // 2) * (single if power % 2 else 1)
     # At the ends the recurrence is off by some units in the last place; its slope is right.
     if a == 0:
         d = jnp.where(half.sine == 0, d + jax.lax.stop_gradient(sign - d), d)
@@ -264,12 +264,6 @@ def real_spherical_harmonic(l: int, m: int, costheta: ArrayLike, phi: ArrayLike)
     if m == 0:
         return y.real
     return sqrt(2) * (-1) ** abs(m) * (y.real if m > 0 else y.imag)
-
-
-def _root(x: jax.Array) -> jax.Array:
-    """Square root, 0 with slope 0 where rounding makes a cosine exceed 1, and at 0."""
-    good = x > 0
-    return jnp.where(good, jnp.sqrt(jnp.where(good, x, 1.0)), 0.0)
 
 
 def clebsch_gordan(j1: float, m1: float, j2: float, m2: float, j: float, m: float) -> float:

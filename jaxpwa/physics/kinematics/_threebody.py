@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxpwa.physics._arrays import floating
-from jaxpwa.physics.kinematics._vectors import arctan2, root
+from jaxpwa.physics._arrays import floating, root
+from jaxpwa.physics.kinematics._vectors import arctan2
 
 
 def checked_number(what: str, number: Any, least: int = 1) -> int:

@@ -98,12 +98,6 @@ def cross(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.cross(a, b)
 
 
-def root(x: jax.Array) -> jax.Array:
-    """Square root, 0 with slope 0 where its argument is 0 or negative."""
-    good = x > 0
-    return jnp.where(good, jnp.sqrt(jnp.where(good, x, 1.0)), 0.0)
-
-
 def arctan2(y: jax.Array, x: jax.Array) -> jax.Array:
     """Angle of (x, y), 0 with slope 0 where both are 0."""
     undefined = (x == 0) & (y == 0)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxpwa.physics._arrays import root
 from jaxpwa.physics.kinematics._vectors import (
     FourVector,
     ThreeVector,
@@ -21,7 +22,6 @@ from jaxpwa.physics.kinematics._vectors import (
     four_vectors,
     per_event,
     product,
-    root,
     three_vector,
 )
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxpwa._checks import known
-from jaxpwa.physics._arrays import floating
+from jaxpwa.physics._arrays import floating, root
 from jaxpwa.physics.kinematics._vectors import (
     FourVector,
     ThreeVector,
@@ -21,7 +21,6 @@ from jaxpwa.physics.kinematics._vectors import (
     four_vectors,
     per_event,
     product,
-    root,
     three_vector,
 )
 from jaxpwa.physics.kinematics.breakup import real_breakup_momentum

@@ -25,9 +25,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxpwa.physics._arrays import floating
+from jaxpwa.physics._arrays import floating, root
 from jaxpwa.physics.kinematics._threebody import checked_number, kibble_of_squares, pair_of, squares_by_number
-from jaxpwa.physics.kinematics._vectors import FourVector, four_vectors, root
+from jaxpwa.physics.kinematics._vectors import FourVector, four_vectors
 from jaxpwa.physics.kinematics.breakup import kallen
 from jaxpwa.physics.kinematics.fourvectors import invariant_mass_squared
 

@@ -26,8 +26,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxpwa.physics._arrays import root
 from jaxpwa.physics.kinematics._threebody import Plane, axis, checked_number
-from jaxpwa.physics.kinematics._vectors import FourVector, arctan2, cross, four_vectors, root
+from jaxpwa.physics.kinematics._vectors import FourVector, arctan2, cross, four_vectors
 from jaxpwa.physics.kinematics.breakup import kallen
 from jaxpwa.physics.kinematics.frames import rest_frame
 from jaxpwa.physics.kinematics.threebody import pair
