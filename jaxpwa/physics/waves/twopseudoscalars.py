@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import pi, sqrt
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxpwa._checks import known
-from jaxpwa.physics.spin import spherical_harmonic
+from jaxpwa.physics.spin import spherical_harmonic, wigner_small_d_of_cosine
 from jaxpwa.physics.waves.composition import IncoherentSum
 from jaxpwa.physics.waves.polarised import _Part, polarised_model
 
@@ -142,7 +143,7 @@ class TwoPseudoscalarWave:
 
     def z(self, data: Any, polarisation_angle: jax.Array) -> tuple[jax.Array, jax.Array]:
         r"""Return real and imaginary part of :math:`Y_l^m e^{-i\Phi}`, ``(events,)`` each."""
-        size = spherical_harmonic(self.l, self.m, data[self.costheta], 0.0).real
+        size = sqrt((2 * self.l + 1) / (4 * pi)) * wigner_small_d_of_cosine(self.l, self.m, 0, data[self.costheta])
         # cos and sin of one angle: compiled faster than the product of two complex exponentials.
         angle = self.m * jnp.asarray(data[self.phi]) - polarisation_angle
         return size * jnp.cos(angle), size * jnp.sin(angle)
