@@ -1,4 +1,16 @@
-"""Physics as pure functions of arrays: no compilation, no state, no devices. All public names of the rooms below."""
+"""Physics as pure functions of arrays: no compilation, no state, no devices. Rooms, whose names are all here, too:
+
+==============  ============================================================================================
+`kinematics`    four-vectors, frames and angles, reactions, break-up momenta, decays into three
+`spin`          spherical harmonics, Wigner's d and D, Clebsch-Gordan coefficients
+`lineshapes`    resonances, barriers, coupled channels, K-matrices, free shapes
+`waves`         couplings, sums of waves, polarised photoproduction, density matrices, isobar chains
+`moments`       H(L, M) of data, of waves, of any intensity
+`phasespace`    events and volumes of phase space, beam on target
+==============  ============================================================================================
+
+Units are GeV and rad, four-vectors ``(E, px, py, pz)``; each function tells its formula, convention and source.
+"""
 
 from jaxpwa.physics.kinematics.breakup import breakup_momentum as breakup_momentum
 from jaxpwa.physics.kinematics.breakup import breakup_momentum_squared as breakup_momentum_squared
