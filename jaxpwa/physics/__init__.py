@@ -1,4 +1,6 @@
-"""Physics as pure functions of arrays: no compilation, no state, no devices. Rooms, whose names are all here, too:
+"""Physics as pure functions of arrays: no compilation, no state, no devices.
+
+Rooms, whose names are all here, too:
 
 ==============  ============================================================================================
 `kinematics`    four-vectors, frames and angles, reactions, break-up momenta, decays into three
