@@ -147,6 +147,10 @@ def test_symmetrised_amplitudes_do_not_change_under_exchange():
     both = Symmetrised(one, swap)(PARAMS, DATA)
     np.testing.assert_allclose(both, np.exp(1j * X) * Y + np.exp(1j * Y) * X, rtol=1e-13)
     np.testing.assert_allclose(Symmetrised(one, [swap])(PARAMS, {"x": Y, "y": X}), both, rtol=1e-13)
+    model = CoherentSum("both", [Wave("a", Symmetrised(one, swap))])
+    cost = jp.UnbinnedNLL(model, DATA | {"run": np.array(["a"] * len(X))})  # a column that nobody reads
+    expected = -np.sum(np.log(abs(np.exp(1j * X) * Y + np.exp(1j * Y) * X) ** 2))
+    assert cost({"a.re": 1.0, "a.im": 0.0}) == pytest.approx(expected, rel=1e-12)
     odd = Symmetrised(one, swap, sign=-1)
     np.testing.assert_allclose(odd(PARAMS, {"x": Y, "y": X}), -odd(PARAMS, DATA), rtol=1e-12)
 

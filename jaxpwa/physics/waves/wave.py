@@ -1,6 +1,6 @@
 """Waves: named amplitudes with complex couplings. `jaxpwa.physics.waves.composition` adds them up to intensities."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from math import atan2
@@ -202,6 +202,25 @@ class Background:
         return params[self.name] * Evaluated(params, data).product(self.factors)
 
 
+class _Permuted(Mapping):
+    """Columns under each other's names; only those that are asked for are read."""
+
+    def __init__(self, data: Any, names: dict[str, str]):
+        self._data, self._names = data, names
+
+    def __getitem__(self, name: str) -> Any:
+        return self._data[self._names.get(name, name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __contains__(self, name: object) -> bool:
+        return self._names.get(str(name), name) in self._data
+
+
 @dataclass(frozen=True)
 class Symmetrised:
     r"""Sum of an amplitude over permutations of identical particles.
@@ -244,6 +263,5 @@ class Symmetrised:
         """Return the sum, ``(events,)``."""
         total = self.amplitude(params, data)
         for permutation in self.permutations:
-            moved = {name: data[name] for name in data} | {new: data[old] for new, old in permutation}
-            total = total + self.sign * self.amplitude(params, moved)
+            total = total + self.sign * self.amplitude(params, _Permuted(data, dict(permutation)))
         return total
