@@ -60,18 +60,30 @@ def gounaris_sakurai(
     """
     mass, mass0, width, pion_mass = same_precision(mass, mass0, width, pion_mass)
     s, s0, four = mass**2, mass0**2, 4 * pion_mass**2
-    # With Chew and Mandelstam's function h - i k / m = -Sigma / 2: one formula on both sides of the threshold.
     nominal = nominal_phase_space(mass0, pion_mass, pion_mass, 0, 1.0)
     square0, scale = (s0 - four) / 4, 8 * width / (mass0 * nominal**3)
-    h0 = -chew_mandelstam(s0, pion_mass, pion_mass).real / 2
+    h0, _ = _loop(s0, pion_mass)
     # k0^2 h'(s0) = h0 (1/8 - k0^2 / 2 s0) + k0^2 / 2 pi s0
     slope = h0 * (1 / 8 - square0 / (2 * s0)) + square0 / (2 * np.pi * s0)
+    real, imaginary = _loop(s, pion_mass)
+    square = (s - four) / 4
+    below = s0 - s + scale * (square * (real + 1j * imaginary - h0) + (s0 - s) * slope)
+    # The same at s = 0, where h is 1 / pi.
+    return (s0 + scale * (s0 * slope - four / 4 * (1 / np.pi - h0))) / below
 
-    def below(s: jax.Array) -> jax.Array:
-        loop = (s - four) / 4 * (-chew_mandelstam(s, pion_mass, pion_mass) / 2 - h0)
-        return s0 - s + scale * (loop + (s0 - s) * slope)
 
-    return below(jnp.zeros((), s.dtype)).real / below(s)
+def _loop(s: jax.Array, pion_mass: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return h - i k / m in two parts, the second 0 below the threshold, where the first goes on."""
+    if jnp.iscomplexobj(s):
+        return -chew_mandelstam(s, pion_mass, pion_mass) / 2, jnp.zeros(s.shape, s.real.dtype)
+    # Real masses in real numbers: derivatives of complex logarithms and roots take long to compile.
+    four = 4 * pion_mass**2
+    m, is_open, edge = jnp.sqrt(jnp.where(s > 0, s, 1.0)), s > four, s == four
+    k = jnp.where(edge, 0.0, jnp.sqrt(jnp.where(edge, 1.0, jnp.abs(s - four)) / 4))
+    above = 2 / np.pi * jnp.log((m + 2 * jnp.where(is_open, k, 0.0)) / (2 * pion_mass))
+    closed = 2 / np.pi * jnp.arctan2(m, 2 * k)
+    real = jnp.where(s > 0, k / m * jnp.where(is_open, above, closed), 1 / np.pi)
+    return real, jnp.where(is_open, -k / m, 0.0)
 
 
 def rho_omega_mixing(mass: ArrayLike, omega_mass: ArrayLike, omega_width: ArrayLike, mixing: ArrayLike) -> jax.Array:
