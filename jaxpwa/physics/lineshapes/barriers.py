@@ -38,10 +38,11 @@ def denominator(l: int) -> list[int]:
     ]
 
 
-def _polynomial(coefficients: list[int], z: jax.Array) -> jax.Array:
-    """Horner's rule with Python's numbers, which leave the precision of ``z`` as it is."""
-    total = z * 0 + coefficients[0]
-    for coefficient in coefficients[1:]:
+def denominator_at(l: int, z: jax.Array) -> jax.Array:
+    """Evaluate the denominator of a barrier, by Horner's rule with Python's numbers, which keep the precision of z."""
+    first, *others = denominator(l)
+    total = z * 0 + first
+    for coefficient in others:
         total = total * z + coefficient
     return total
 
@@ -69,9 +70,8 @@ def blatt_weisskopf_squared(l: int, z: ArrayLike) -> jax.Array:
     ValueError
         If ``l`` is not one of 0 to 8.
     """
-    coefficients = denominator(checked_momentum(l))
     z = floating(z)
-    return sum(coefficients) * z**l / _polynomial(coefficients, z)
+    return sum(denominator(checked_momentum(l))) * z**l / denominator_at(l, z)
 
 
 def blatt_weisskopf(l: int, q: ArrayLike, q_scale: ArrayLike = ONE_FERMI) -> jax.Array:
@@ -104,6 +104,5 @@ def blatt_weisskopf(l: int, q: ArrayLike, q_scale: ArrayLike = ONE_FERMI) -> jax
     >>> round(float(blatt_weisskopf(2, 0.3954823004889093)), 6)
     2.375286
     """
-    coefficients = denominator(checked_momentum(l))
     x = floating(q) / q_scale
-    return sqrt(sum(coefficients)) * x**l / jnp.sqrt(_polynomial(coefficients, x * x))
+    return sqrt(sum(denominator(checked_momentum(l)))) * x**l / jnp.sqrt(denominator_at(l, x * x))

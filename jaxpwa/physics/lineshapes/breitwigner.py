@@ -62,8 +62,7 @@ def open_phase_space(mass: ArrayLike, m1: ArrayLike, m2: ArrayLike, l: int, q_sc
     Real, the shape of ``mass``, 0 below the threshold.
     """
     mass = floating(mass)
-    # Below the pseudo-threshold |m1 - m2| the square of the momentum is positive again.
-    q = jnp.where(mass > floating(m1) + m2, real_breakup_momentum(mass, m1, m2), 0)
+    q = real_breakup_momentum(mass, m1, m2)
     return 2 * q / mass * blatt_weisskopf_squared(l, (q / q_scale) ** 2)
 
 

@@ -23,7 +23,13 @@ from jax.typing import ArrayLike
 
 from jaxpwa.physics._arrays import floating
 from jaxpwa.physics.kinematics.breakup import breakup_momentum_squared, phase_space_factor
-from jaxpwa.physics.lineshapes.barriers import ONE_FERMI, blatt_weisskopf_squared, checked_momentum, denominator
+from jaxpwa.physics.lineshapes.barriers import (
+    ONE_FERMI,
+    blatt_weisskopf_squared,
+    checked_momentum,
+    denominator,
+    denominator_at,
+)
 
 # Where a power series takes over from the closed form, and its length: 0.03^10 / 21 = 3e-17.
 _SMALL, _TERMS = 0.03, 10
@@ -112,7 +118,7 @@ def _with_barrier(s: jax.Array, m1: jax.Array, m2: jax.Array, l: int, q_scale: A
     plain = jnp.sum((weights * barrier).reshape(across) / shifted, axis=-1)
     at, z = jnp.where(far, 2 * threshold, s), jnp.where(far, 1, z)
     first, second = (weights @ rows)[::-1], (weights / nodes @ rows)[::-1]
-    below = jnp.polyval(jnp.asarray(denominator(l), z.dtype), z) * 4 * q_scale**2
+    below = denominator_at(l, z) * 4 * q_scale**2
     rest = (jnp.polyval(first, z) - threshold * pseudo / at * jnp.polyval(second, z)) / below
     near = jnp.where(far, 0, blatt_weisskopf_squared(l, z) * _s_wave(at, m1, m2))
     return near + (s - threshold) / np.pi * jnp.where(far, plain, rest)

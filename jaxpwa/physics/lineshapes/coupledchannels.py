@@ -22,7 +22,7 @@ from jax.typing import ArrayLike
 
 from jaxpwa.physics._arrays import floating, upper_root
 from jaxpwa.physics.kinematics.breakup import breakup_momentum_squared, phase_space_factor
-from jaxpwa.physics.lineshapes.barriers import HIGHEST, ONE_FERMI, blatt_weisskopf, blatt_weisskopf_squared
+from jaxpwa.physics.lineshapes.barriers import ONE_FERMI, blatt_weisskopf, blatt_weisskopf_squared, checked_momentum
 from jaxpwa.physics.lineshapes.chewmandelstam import chew_mandelstam
 from jaxpwa.physics.lineshapes.kmatrix import as_array, as_numbers, f_vector, k_matrix, t_matrix
 
@@ -121,9 +121,7 @@ class KMatrix:
             raise ValueError(msg)
         _check_shape("couplings", self.couplings, (self.masses.size, n), "(poles, channels)")
         self._check_background(n)
-        if type(self.l) is not int or not 0 <= self.l <= HIGHEST:
-            msg = f"l must be a whole number from 0 to {HIGHEST}, got {self.l!r}."
-            raise ValueError(msg)
+        checked_momentum(self.l)
         if len(self.names) not in (0, n):
             msg = f"names must be one for each of the {n} channels, got {self.names!r}."
             raise ValueError(msg)

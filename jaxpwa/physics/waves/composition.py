@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxpwa._checks import known
-from jaxpwa.physics.waves.wave import Background, Coupling, Evaluated, Wave
+from jaxpwa.physics.waves.wave import Background, Coupling, Evaluated, Wave, check_name
 
 _Keep = Callable[[str, str], bool]
 
@@ -161,7 +161,8 @@ def _unknown(name: Any, every: list[str], what: str) -> str:
     return f"there is no {what} {name!r}; there are {known(every)}.{hint}"
 
 
-def _unique(names: list[str], where: str) -> None:
+def check_unique(names: list[str], where: str) -> None:
+    """Refuse names that occur twice."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         msg = f"parts of {where} must have different names: {known(twice)} occur more than once."
@@ -212,9 +213,7 @@ class CoherentSum(_ByName):
     waves: Any
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip():
-            msg = f"a coherent sum must have a name, a string that is not blank, got {self.name!r}."
-            raise ValueError(msg)
+        check_name("a coherent sum", self.name)
         waves = (self.waves,) if isinstance(self.waves, Wave) else tuple(self.waves)
         if not waves:
             msg = f"coherent sum {self.name!r} must have at least one wave, got none."
@@ -223,7 +222,7 @@ class CoherentSum(_ByName):
             if not isinstance(wave, Wave):
                 msg = f"coherent sum {self.name!r} must consist of Waves, got {type(wave).__name__}."
                 raise TypeError(msg)
-        _unique([wave.name for wave in waves], f"coherent sum {self.name!r}")
+        check_unique([wave.name for wave in waves], f"coherent sum {self.name!r}")
         _agree([wave.coupling for wave in waves])
         object.__setattr__(self, "waves", waves)
 
@@ -279,7 +278,7 @@ class IncoherentSum(_ByName):
             if not isinstance(part, (CoherentSum, Background)):
                 msg = f"incoherent sum {self.name!r} must consist of CoherentSums and Backgrounds, got {_what(part)}."
                 raise TypeError(msg)
-        _unique([part.name for part in parts], f"incoherent sum {self.name!r}")
+        check_unique([part.name for part in parts], f"incoherent sum {self.name!r}")
         object.__setattr__(self, "parts", parts)
         _agree([part.coupling for _, part in self._parts() if isinstance(part, Wave)])
 

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxpwa._checks import known
-from jaxpwa.physics.waves.composition import CoherentSum, IncoherentSum
+from jaxpwa.physics.waves.composition import CoherentSum, IncoherentSum, check_unique
 from jaxpwa.physics.waves.wave import Coupling, Wave
 
 
@@ -147,10 +147,7 @@ def _check(waves: tuple[Any, ...], polarisation: Any, configurations: int) -> No
     if not waves:
         msg = "waves must hold at least one wave, got none."
         raise ValueError(msg)
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        msg = f"waves must differ: {known(twice)} occur more than once."
-        raise ValueError(msg)
+    check_unique(names, "waves")
     if not isinstance(polarisation, str) and not -1 <= float(polarisation) <= 1:
         msg = f"polarisation must be the name of a column or a number from -1 to 1, got {polarisation!r}."
         raise ValueError(msg)

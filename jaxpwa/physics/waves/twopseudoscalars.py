@@ -225,16 +225,15 @@ def partial_waves(
     found: dict[str, dict[tuple[int, int, int], jax.Array]] = {}
     for name, wave in model._parts():
         part = wave.factors[0]
-        if not isinstance(part, _Part) or not isinstance(part.wave, TwoPseudoscalarWave):
+        if not isinstance(part, _Part) or part.imaginary or not isinstance(part.wave, TwoPseudoscalarWave):
             continue
-        of, _, behind = name.partition(" ")[2].partition(" ")
-        if of == "Re":
-            value = wave.coupling(params)
-            for shape in wave.factors[1:]:
-                value = value * shape(params, data)
-            key = (part.wave.l, part.wave.m, part.wave.reflectivity)
-            sums = found.setdefault(behind, {})
-            sums[key] = sums[key] + value if key in sums else jnp.asarray(value)
+        value = wave.coupling(params)
+        for shape in wave.factors[1:]:
+            value = value * shape(params, data)
+        key = (part.wave.l, part.wave.m, part.wave.reflectivity)
+        # Sums are called "+ Re k1": what is behind the part tells the configuration.
+        sums = found.setdefault(name[len("+ Re") :], {})
+        sums[key] = sums[key] + value if key in sums else jnp.asarray(value)
     if not found:
         msg = f"model must have waves of two pseudoscalars, got {known(model.names)}."
         raise ValueError(msg)

@@ -14,7 +14,8 @@ Factor = Callable[[Any, Any], Any]
 """``factor(params, data)``, complex or real, ``(events,)`` or one number."""
 
 
-def _named(what: str, name: Any) -> None:
+def check_name(what: str, name: Any) -> None:
+    """Refuse a blank name."""
     if not isinstance(name, str) or not name.strip():
         msg = f"{what} must have a name, a string that is not blank, got {name!r}."
         raise ValueError(msg)
@@ -87,7 +88,7 @@ class Coupling:
     real: bool = False
 
     def __post_init__(self) -> None:
-        _named("a coupling", self.name)
+        check_name("a coupling", self.name)
         if self.form not in ("cartesian", "polar"):
             msg = f"form of coupling {self.name!r} must be 'cartesian' or 'polar', got {self.form!r}."
             raise ValueError(msg)
@@ -156,7 +157,7 @@ class Wave:
     coupling: Any = None
 
     def __post_init__(self) -> None:
-        _named("a wave", self.name)
+        check_name("a wave", self.name)
         object.__setattr__(self, "factors", _checked_factors(self.name, self.factors))
         if self.coupling is None:
             object.__setattr__(self, "coupling", Coupling(self.name))
@@ -194,7 +195,7 @@ class Background:
     factors: Any
 
     def __post_init__(self) -> None:
-        _named("a background", self.name)
+        check_name("a background", self.name)
         object.__setattr__(self, "factors", _checked_factors(self.name, self.factors))
 
     def __call__(self, params: Any, data: Any) -> Any:
