@@ -38,7 +38,9 @@ from jaxpwa.data.particles import ParticleTable as ParticleTable  # noqa: E402
 from jaxpwa.engine.integrals import Integrals as Integrals  # noqa: E402
 from jaxpwa.engine.integrals import load_integrals as load_integrals  # noqa: E402
 from jaxpwa.inference.accumulate import accumulate_integrals as accumulate_integrals  # noqa: E402
+from jaxpwa.inference.constraints import AsymmetricConstraint as AsymmetricConstraint  # noqa: E402
 from jaxpwa.inference.constraints import GaussianConstraint as GaussianConstraint  # noqa: E402
+from jaxpwa.inference.constraints import Penalty as Penalty  # noqa: E402
 from jaxpwa.inference.cost import Cost as Cost  # noqa: E402
 from jaxpwa.inference.fit import fit as fit  # noqa: E402
 from jaxpwa.inference.fit import minimizer as minimizer  # noqa: E402
@@ -57,8 +59,9 @@ from jaxpwa.inference.result import load_result as load_result  # noqa: E402
 from jaxpwa.inference.starts import random_starts as random_starts  # noqa: E402
 from jaxpwa.inference.supplied import IntensitySource as IntensitySource  # noqa: E402
 from jaxpwa.inference.supplied import SuppliedTerm as SuppliedTerm  # noqa: E402
-from jaxpwa.simulate import SimulationReport as SimulationReport  # noqa: E402
-from jaxpwa.simulate import evaluate as evaluate  # noqa: E402
-from jaxpwa.simulate import rejection_sample as rejection_sample  # noqa: E402
+from jaxpwa.simulation.evaluate import evaluate as evaluate  # noqa: E402
+from jaxpwa.simulation.rejection import SimulationReport as SimulationReport  # noqa: E402
+from jaxpwa.simulation.rejection import rejection_sample as rejection_sample  # noqa: E402
+from jaxpwa.simulation.toys import simulate as simulate  # noqa: E402
 
 __version__ = _version("jaxpwa")

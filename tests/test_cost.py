@@ -169,18 +169,20 @@ def test_a_normalisation_that_is_not_positive_is_named():
         (cost + jp.GaussianConstraint("A", 1, 1))({"A": 1.0})
 
 
-def test_negative_weights_leave_the_estimate_and_the_naive_error_as_they_are():
-    """O03: the naive Hesse error; with sum w / sum w^2 it becomes sqrt(sum w^2)."""
+def test_negative_weights_leave_the_estimate_as_it_is_and_its_error_is_that_of_the_weights():
+    """O03: the error is sqrt(sum w^2), by the default formula and, with sum w / sum w^2, by the naive one."""
     weights = np.array([1, 1, 1, -0.5])
     data = jp.Dataset({"x": np.zeros(4)}, weights)
     cost = jp.ExtendedNLL(constant, data, {"x": np.zeros(7)}, 7)
     assert cost({"A": 2.5}) == pytest.approx(0.20927317031461223, rel=1e-14)
-    result = jp.fit(cost, {"A": 1.0})
-    assert result.values["A"] == pytest.approx(2.5, abs=1e-4)
-    assert result.errors["A"] == pytest.approx(1.58113883, abs=1e-3)
     alpha = weights.sum() / (weights**2).sum()
-    scaled = jp.fit(alpha * cost, {"A": 1.0})
-    assert scaled.values["A"] == pytest.approx(2.5, abs=1e-4)
+    for factor in (1.0, alpha):
+        result = jp.fit(factor * cost, {"A": 1.0})
+        assert result.values["A"] == pytest.approx(2.5, abs=1e-4)
+        assert result.errors["A"] == pytest.approx(1.8027756377319946, abs=1e-3)
+    naive = jp.fit(cost, {"A": 1.0}, covariance="hessian")
+    assert naive.errors["A"] == pytest.approx(1.58113883, abs=1e-3)
+    scaled = jp.fit(alpha * cost, {"A": 1.0}, covariance="hessian")
     assert scaled.errors["A"] == pytest.approx(1.8027756377319946, abs=1e-3)
 
 

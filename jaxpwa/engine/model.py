@@ -27,8 +27,8 @@ class ModelRef:
 
     __slots__ = ("_hash", "_key", "function")
 
-    def __init__(self, function: Callable[..., Any]):
-        _check_callable(function)
+    def __init__(self, function: Callable[..., Any], what: str = "an intensity", arguments: str = "(params, data)"):
+        _check_callable(function, f"{what} must be a function of {arguments}", 1 + arguments.count(","))
         self.function = function
         self._key = identity(function)
         self._hash = hash(self._key)
@@ -45,27 +45,27 @@ class ModelRef:
         return getattr(self.function, "__name__", type(self.function).__name__)
 
 
-def _check_callable(function: Any) -> None:
-    """Refuse what can't be called with parameters and data."""
-    what = "an intensity must be a function of (params, data)"
+def _check_callable(function: Any, what: str, n_arguments: int) -> None:
+    """Refuse what can't be called with so many arguments."""
     if not callable(function) or isinstance(function, type):
         msg = f"{what}, got {'the class ' + function.__name__ if isinstance(function, type) else repr(function)[:60]}."
         raise TypeError(msg)
     try:
-        inspect.signature(function).bind(None, None)
+        inspect.signature(function).bind(*[None] * n_arguments)
     except TypeError:
         name = getattr(function, "__name__", type(function).__name__)
-        msg = f"{what}, but {name}{inspect.signature(function)} can't be called with these two."
+        number = "these two" if n_arguments == 2 else "this one"
+        msg = f"{what}, but {name}{inspect.signature(function)} can't be called with {number}."
         raise TypeError(msg) from None
     except ValueError:  # a builtin without a signature
         return
 
 
-class _AllNamesNeeded(Exception):
+class AllNamesNeeded(Exception):
     """The model looks at its parameters as a whole, so their names can't be found out from it."""
 
 
-class _Recorder(Mapping):
+class Recorder(Mapping):
     """A mapping that notes which names are read."""
 
     def __init__(self, value: Callable[[str], Any]):
@@ -78,7 +78,7 @@ class _Recorder(Mapping):
         return value
 
     def _whole(self, *_: Any) -> Any:
-        raise _AllNamesNeeded
+        raise AllNamesNeeded
 
     def __getattr__(self, name: str) -> Any:
         msg = f"parameters and columns are read by name in brackets, p[{name!r}] or d[{name!r}], not as attributes."
@@ -88,7 +88,7 @@ class _Recorder(Mapping):
     __or__ = __ror__ = _whole
 
 
-class _ColumnRecorder(_Recorder):
+class _ColumnRecorder(Recorder):
     """Columns by name; a model that iterates over them reads them all."""
 
     def __init__(self, columns: dict[str, Any], what: str):
@@ -202,11 +202,11 @@ def inspect_model(
             return scalar * 1
 
         if parameters is None:
-            params: Any = _Recorder(parameter)
+            params: Any = Recorder(parameter)
             try:
                 result = model.function(params, data)
                 names = tuple(params.read)
-            except _AllNamesNeeded:
+            except AllNamesNeeded:
                 seen["names"] = None
                 return jnp.zeros(TRACED_EVENTS)
         else:

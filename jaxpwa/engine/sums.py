@@ -46,9 +46,8 @@ class SumSpec:
     layout: str = ""
 
 
-def _block_sum(spec: SumSpec, theta: jax.Array, events: tuple, real: jax.Array) -> jax.Array:
-    """Sum one block; ``real`` marks the rows that are events and not padding."""
-    columns, extras, weights = events
+def block_terms(spec: SumSpec, theta: jax.Array, columns: tuple, extras: tuple, real: jax.Array) -> jax.Array:
+    """Return what each row of a block adds, its weight left out, ``(block,)``; ``real`` tells events from padding."""
     # Parameters take the columns' precision, or float32 columns would be computed in float64.
     values = theta.astype(jnp.float32) if spec.single else theta
 
@@ -61,11 +60,17 @@ def _block_sum(spec: SumSpec, theta: jax.Array, events: tuple, real: jax.Array) 
         intensity = simplified(model, numbers, columns)
     else:
         intensity = spec.plan.intensity(numbers, columns, spec.layout)
-    terms = spec.summand(intensity.astype(jnp.result_type(float)), extras, real)
+    return spec.summand(intensity.astype(jnp.result_type(float)), extras, real)
+
+
+def _block_sum(spec: SumSpec, theta: jax.Array, events: tuple, real: jax.Array) -> jax.Array:
+    """Sum one block."""
+    columns, extras, weights = events
+    terms = block_terms(spec, theta, columns, extras, real)
     return jnp.sum(terms if weights is None else weights * terms)
 
 
-def _derivatives(spec: SumSpec, order: int) -> Callable[..., tuple[jax.Array, ...]]:
+def derivatives_of(spec: SumSpec, order: int) -> Callable[..., tuple[jax.Array, ...]]:
     """Return the block's sum with its derivatives up to this order."""
 
     def value(theta: jax.Array, *rest: Any) -> jax.Array:
@@ -92,7 +97,7 @@ def _shard_sum(spec: SumSpec, order: int, theta: jax.Array, arrays: Arrays) -> t
     columns, extras, weights, n_here = arrays
     n, block = n_here[0], spec.block
     row = jnp.arange(block, dtype=jnp.int32)
-    function = _derivatives(spec, order)
+    function = derivatives_of(spec, order)
     n_par = len(spec.parameters)
     zeros = [jnp.zeros((n_par,) * k, jnp.result_type(float)) for k in range(order + 1)]
 
@@ -108,7 +113,7 @@ def _shard_sum_at(spec: SumSpec, thetas: jax.Array, n_points: jax.Array, arrays:
     columns, extras, weights, n_here = arrays
     n, block = n_here[0], spec.block
     row = jnp.arange(block, dtype=jnp.int32)
-    function = _derivatives(spec, 1)
+    function = derivatives_of(spec, 1)
     on_cpu = spec.mesh.devices.flat[0].platform == "cpu"
 
     def body(i: jax.Array, total: jax.Array) -> jax.Array:

@@ -12,14 +12,16 @@ import jax
 from jaxpwa._checks import JaxpwaWarning, known
 from jaxpwa._settings import usable_cores, warn_if_32_bit
 from jaxpwa._types import Params
-from jaxpwa.engine.devices import event_mesh
 from jaxpwa.engine.integrals import Integrals
 from jaxpwa.engine.model import pack_parameters
+from jaxpwa.inference.penalties import GaussianTerm, PenaltyTerm
 from jaxpwa.inference.summands import plain_intensity
 from jaxpwa.inference.supplied import SuppliedTerm
-from jaxpwa.inference.terms import EventTerm, GaussianTerm
+from jaxpwa.inference.terms import EventTerm
+from jaxpwa.inference.ties import TiedTerm, tied_names
+from jaxpwa.inference.traceable import as_function, event_terms
 
-Term = EventTerm | GaussianTerm | SuppliedTerm
+Term = EventTerm | GaussianTerm | PenaltyTerm | SuppliedTerm | TiedTerm
 
 
 class Cost:
@@ -59,6 +61,7 @@ class Cost:
         for term in self._terms:
             names.update(dict.fromkeys(term.parameters or ()))
         self._known = tuple(names)
+        self._tied = tied_names(self._terms, names)
         self._open = any(term.parameters is None for term in self._terms)
         if not self._open:
             self._terms = tuple(term.bind(self._known) for term in self._terms)
@@ -80,7 +83,7 @@ class Cost:
     @property
     def _n_summed(self) -> int:
         """Events, or pseudo-events, that a value is summed over."""
-        return sum(t.total.n_summed for t in self._terms if isinstance(t, EventTerm))
+        return sum(t.total.n_summed for t in event_terms(self._terms))
 
     def _why_no_gradient(self) -> str:
         """Say why intensities from outside came without a gradient."""
@@ -127,6 +130,8 @@ class Cost:
         cost = self
         if not isinstance(params, dict):
             params = dict(params) if hasattr(params, "keys") else params
+        if self._tied and isinstance(params, dict):
+            params = {name: value for name, value in params.items() if name not in self._tied}
         if self._open or (isinstance(params, dict) and len(params) != len(self._known)):
             pack_parameters(params, self._known, "the cost")
             cost = self.bind(tuple(params))
@@ -145,7 +150,7 @@ class Cost:
 
     def _compile(self, orders: Sequence[int]) -> None:
         """Compile what computes derivatives of these orders, side by side on the cores, where it never ran."""
-        tasks = [task for t in self._terms if isinstance(t, EventTerm) for task in t.total.to_compile(orders)]
+        tasks = [task for t in event_terms(self._terms) for task in t.total.to_compile(orders)]
         if len(tasks) > 1:
             with ThreadPoolExecutor(usable_cores()) as pool:
                 list(pool.map(lambda task: task(), tasks))
@@ -204,14 +209,14 @@ class Cost:
         cost, theta = self._at(params)
         value, gradient = cost._checked(theta, cost._compute(theta, 1), 3)
         by_name = dict(zip(cost._known, gradient.tolist(), strict=True))
-        return value, {name: by_name[name] for name in params}
+        return value, {name: by_name[name] for name in params if name not in self._tied}
 
     def hessian(self, params: Params) -> np.ndarray:
         """Compute the exact second derivatives, ``(n, n)``, in the order of ``params``; errors as for the gradient."""
         self._need(2, "second derivatives")
         cost, theta = self._at(params)
         matrix = cost._checked(theta, cost._compute(theta, 2), 3)[2]
-        order = [cost._known.index(n) for n in params]
+        order = [cost._known.index(n) for n in params if n not in self._tied]
         return matrix[np.ix_(order, order)]
 
     def explain(self) -> str:
@@ -262,13 +267,40 @@ class Cost:
             msg = f"unknown parameter {known(unknown)}; this cost depends on: {known(self._known)}."
             raise ValueError(msg)
         held = {name: float(value) for name, value in values.items()}
-        terms = tuple(t.holding(held) if isinstance(t, EventTerm) else t for t in self._terms)
+        terms = tuple(t.holding(held) if isinstance(t, (EventTerm, TiedTerm)) else t for t in self._terms)
         if all(a is b for a, b in zip(terms, self._terms, strict=True)):
             return self
         cost = object.__new__(Cost)
         cost.__dict__.update(self.__dict__)
         cost._terms, cost._bound = terms, {}
         return cost
+
+    def tied(self, **functions: Callable[[Params], Any]) -> "Cost":
+        """Return the cost with parameters that are functions of others.
+
+        Parameters
+        ----------
+        **functions
+            ``name=function`` for each parameter to tie: ``function(params)`` reads other parameters by name in
+            brackets, also such as the cost did not have, or tied ones that come before it, and returns a number.
+
+        Returns
+        -------
+        A cost of the parameters that are left free. A fit of it reports the tied ones, too, with their errors.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a name is unknown, nothing is left free, or a function can't be traced.
+
+        Examples
+        --------
+        >>> import jaxpwa as jp
+        >>> cost = jp.GaussianConstraint(["a", "b"], [1.0, 5.0], [0.1, 0.1])
+        >>> jp.fit(cost.tied(b=lambda p: 2 * p["a"]), {"a": 0.0}).values
+        {'a': 2.2, 'b': 4.4}
+        """
+        return Cost([TiedTerm.make(self, functions)], self.errordef, self.ndata, self._label)
 
     def as_function(self) -> tuple[Callable[[Params, Any], jax.Array], tuple]:
         """Return the cost for the user's own JAX code: samplers, optimisers, transformations.
@@ -288,32 +320,7 @@ class Cost:
         TypeError
             If intensities are computed outside of JAX.
         """
-        self._need(2, "second derivatives")
-        if self._open:
-            msg = "the intensity takes its parameters as a whole: name them first, cost.bind(names).as_function()."
-            raise ValueError(msg)
-        # JAX compiles for one set of devices, and few events sit on fewer of them than many.
-        used = set().union(*(t.total.devices for t in self._terms if isinstance(t, EventTerm)))
-        mesh = event_mesh(tuple(d for d in jax.devices() if d in used))
-        functions: list[Any] = []
-        arrays: tuple = ()
-        for term in self._terms:
-            if isinstance(term, EventTerm):
-                total = term.total.on(mesh)
-                functions.append(term.traceable(total))
-                arrays += (total.arrays,)
-            else:
-                functions.append(term.traceable())
-                arrays += ((),)
-
-        def function(params: Params, arrays: tuple) -> jax.Array:
-            values = [f(params, a) for f, a in zip(functions, arrays, strict=True)]
-            total = values[0]
-            for value in values[1:]:
-                total = total + value
-            return total
-
-        return function, arrays
+        return as_function(self)
 
     def __add__(self, other: Any) -> "Cost":
         if not isinstance(other, Cost):

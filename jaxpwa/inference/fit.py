@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import iminuit
@@ -16,9 +17,11 @@ from jaxpwa.inference.basin import Verdict, descend, judge, limits_pushed
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.differences import search_by_differences
 from jaxpwa.inference.objective import Objective
+from jaxpwa.inference.outcome import Outcome, problem_of, written_down
 from jaxpwa.inference.parameters import ParameterTable
-from jaxpwa.inference.result import FitError, FitResult, versions
+from jaxpwa.inference.result import FitError, FitResult
 from jaxpwa.inference.starts import bind_to_start
+from jaxpwa.inference.weighted import chosen_kind, corrected
 
 _ATTEMPTS = 4
 
@@ -90,6 +93,8 @@ def fit(
     max_calls: int | None = None,
     precision: float | None = None,
     print_level: int = 0,
+    covariance: str = "auto",
+    influence: Any = None,
     minos: bool | str | Iterable[str] = False,
     cl: float | None = None,
     throw: bool = False,
@@ -120,6 +125,15 @@ def fit(
         descent, MINUIT's own limit for Migrad, four tries.
     precision, print_level
         Handed to MINUIT.
+    covariance
+        ``"hessian"``: the inverse Hessian, right where every event counts one. ``"asymptotic"`` and ``"sumw2"``: for
+        events with weights, from the scatter of weighted events (`jaxpwa.inference.weighted` has the formulas). Both
+        are right for weights that don't depend on the sample, the second only where the model describes the weighted
+        and the squared-weighted sample. ``"auto"``: asymptotic where data have weights other than 0 and 1, and the
+        result says so. MINOS errors and profiles are those of the cost, whatever this says.
+    influence
+        Where weights were computed from the sample itself: how they depend on it, as `jaxpwa.q_factors` and
+        `jaxpwa.sweights` return it. The asymptotic covariance then has what that adds.
     minos
         True, or names: compute asymmetric errors.
     cl
@@ -157,6 +171,7 @@ def fit(
     began = time.perf_counter()
     cost, table = bind_to_start(cost, start, fixed)
     minos_names = _minos_names(table, minos)
+    kind = chosen_kind(cost, covariance, influence)
     if not isinstance(strategy, MnStrategy) and strategy not in (0, 1, 2):
         msg = f"strategy must be 0, 1, 2 or an iminuit MnStrategy, got {strategy!r}."
         raise ValueError(msg)
@@ -171,60 +186,22 @@ def fit(
         objective.check_gradient(table.values, table.free)
         settings = {"strategy": strategy, "tol": tolerance, "precision": precision, "print_level": print_level}
         minuit, verdict = _search(objective, table, cost.errordef, settings, max_calls)
-        problem = _problem(minuit, table, verdict, tolerance * cost.errordef)
+        problem = problem_of(minuit, table, verdict, tolerance * cost.errordef)
+        if not problem and kind != "hessian" and verdict.covariance is not None:
+            moved = corrected(held, np.array(minuit.values), verdict.covariance, kind, influence)
+            verdict = replace(verdict, covariance=moved)
         minos_errors = {} if problem else _minos(minuit, minos_names, cl)
         objective.use(cost)  # the Minuit object is the user's now, who may free what was fixed
-    result = _record(cost, table, minuit, verdict, objective, problem, minos_errors, time.perf_counter() - began)
+    settings["strategy"] = strategy if isinstance(strategy, int) else type(strategy).__name__
+    settings |= {"max_calls": max_calls, "cl": cl, "start": dict(zip(table.names, table.values.tolist(), strict=True))}
+    outcome = Outcome(verdict, problem, kind, minos_errors, settings, time.perf_counter() - began)
+    result = written_down(cost, table, minuit, objective, outcome)
     if problem:
         text = f"the fit of {cost._label} is not valid: {problem}"
         if throw:
             raise FitError(text, result)
         warnings.warn(text, ConvergenceWarning, stacklevel=2)
     return result
-
-
-def _record(
-    cost: Cost,
-    table: ParameterTable,
-    minuit: iminuit.Minuit,
-    verdict: Verdict,
-    objective: Objective,
-    problem: str,
-    minos: dict[str, tuple[float, float]],
-    seconds: float,
-) -> FitResult:
-    """Write down what was found."""
-    names, n = np.array(table.names), len(table.names)
-    covariance = np.full((n, n), np.nan) if verdict.covariance is None else verdict.covariance
-    errors = np.sqrt(np.diag(covariance))
-    errors[verdict.at_limit] = np.nan
-    errors[table.fixed] = 0.0
-    limited = np.isfinite(table.lower) | np.isfinite(table.upper)
-    return FitResult(
-        values=dict(zip(table.names, map(float, minuit.values), strict=True)),
-        errors=dict(zip(table.names, errors.tolist(), strict=True)),
-        covariance=covariance,
-        fval=float(verdict.value),
-        errordef=cost.errordef,
-        ndata=cost.ndata,
-        edm=float(verdict.edm),
-        valid=not problem,
-        message=problem or _success(names[verdict.at_limit]),
-        fixed=tuple(names[table.fixed].tolist()),
-        at_limit=tuple(names[verdict.at_limit].tolist()),
-        limits={table.names[i]: (float(table.lower[i]), float(table.upper[i])) for i in np.flatnonzero(limited)},
-        minos=minos,
-        calls={
-            "value": objective.n_value,
-            "gradient": objective.n_gradient,
-            "hessian": objective.n_hessian,
-            "not finite": objective.n_forbidden,
-        },
-        cost=cost._label,
-        seconds=seconds,
-        versions=versions(),
-        minuit=minuit,
-    )
 
 
 def _check_start(cost: Cost, objective: Objective, table: ParameterTable) -> None:
@@ -269,7 +246,7 @@ def _search(
             minuit.migrad(ncall=max_calls)
         x = np.array(minuit.values)
         verdict = judge(objective, table, x, errordef)
-        if not _problem(minuit, table, verdict, settings["tol"] * errordef):
+        if not problem_of(minuit, table, verdict, settings["tol"] * errordef):
             break
         if verdict.uphill is not None:
             x = _off_the_saddle(objective, table, x, verdict, errordef)
@@ -287,35 +264,6 @@ def _off_the_saddle(
     step = direction * np.sqrt(2 * errordef / curvature)
     sides = [np.clip(x + s * step, table.lower, table.upper) for s in (1, -1)]
     return min(sides, key=objective.value)
-
-
-def _problem(minuit: iminuit.Minuit, table: ParameterTable, verdict: Verdict, scale: float) -> str:
-    """Say why the point is no valid minimum, or return an empty string."""
-    far = np.abs(np.array(minuit.values)) > 1e8 * np.maximum(1.0, np.abs(table.values))
-    finite = all(np.isfinite(v).all() for v in (verdict.value, verdict.gradient, verdict.hessian))
-    if verdict.reason and (far.any() or not finite):
-        ends = known((f"{n}={v:.3g}" for n, v in zip(table.names, minuit.values, strict=True)), 8)
-        return (
-            f"{verdict.reason} at {ends}, where the fit ended. If the cost falls without end, the intensity is no "
-            "density: use normalization_mc or ExtendedNLL, or fix its scale. Limits keep parameters in range."
-        )
-    if verdict.reason:
-        return f"{verdict.reason}. Look at start values, limits and whether parameters can stand in for each other."
-    # Migrad's goal is 0.002 * tolerance * errordef, and MINUIT accepts ten times that.
-    if not verdict.edm < 0.02 * scale:
-        state = minuit.fmin
-        limit = " The limit of calls was reached." if state is not None and state.has_reached_call_limit else ""
-        return (
-            f"the estimated distance to the minimum is {verdict.edm:.3g}, above {0.02 * scale:.3g}.{limit} "
-            "Try other start values, a larger max_calls or strategy=2."
-        )
-    return ""
-
-
-def _success(at_limit: np.ndarray) -> str:
-    if len(at_limit):
-        return f"minimum found, {known(at_limit)} at a limit: no error there, and other errors hold for it fixed"
-    return "minimum found"
 
 
 def _minos_names(table: ParameterTable, wanted: bool | str | Iterable[str]) -> list[str]:

@@ -51,6 +51,11 @@ def _settings(precompute: bool, memory_budget: float | None, normalization: str 
     return Settings(precompute, None if memory_budget is None else int(memory_budget), normalization == "auto")
 
 
+def _common(names: tuple[str, ...] | None, devices: Devices, settings: Settings) -> dict[str, Any]:
+    """Return what the terms of one likelihood share."""
+    return {"parameters": names, "devices": devices, "settings": settings, "likelihood": object()}
+
+
 def _label(kind: str, intensity: Intensity) -> str:
     return f"{kind}({getattr(intensity, '__name__', type(intensity).__name__)})"
 
@@ -75,7 +80,8 @@ def _sum_over(
 ) -> EventTerm:
     """Return the sum of the intensity over Monte Carlo, or over what stands for it."""
     if isinstance(mc, Integrals):
-        return EventTerm.from_integrals(intensity, mc, what, parameters=common["parameters"], **form)
+        kept = {name: common[name] for name in ("parameters", "likelihood")}
+        return EventTerm.from_integrals(intensity, mc, what, **kept, **form)
     return EventTerm.make(intensity, mc, what, plain_intensity, **form, **common)
 
 
@@ -139,7 +145,7 @@ class UnbinnedNLL(Cost):
         names = _names(parameters)
         data = as_dataset(data, "data")
         settings = _settings(precompute, memory_budget, normalization)
-        common: dict[str, Any] = {"parameters": names, "devices": devices, "settings": settings}
+        common = _common(names, devices, settings)
         terms = [EventTerm.make(intensity, data, "data", log_intensity, scale=-1.0, **common)]
         if normalization_mc is not None:
             mc, w = _monte_carlo(normalization_mc, "normalization_mc"), data.sum_of_weights
@@ -193,8 +199,7 @@ class ExtendedNLL(Cost):
         if not isinstance(number, (int, float, np.integer, np.floating)) or not 0 < number < np.inf:
             msg = f"n_generated must be a positive number, the events generated, got {n_generated!r}."
             raise ValueError(msg)
-        settings = _settings(precompute, memory_budget, normalization)
-        common: dict[str, Any] = {"parameters": names, "devices": devices, "settings": settings}
+        common = _common(names, devices, _settings(precompute, memory_budget, normalization))
         terms = [
             EventTerm.make(intensity, data, "data", log_intensity, scale=-1.0, **common),
             _sum_over(intensity, mc, "accepted_mc", common, scale=1.0 / float(number)),

@@ -138,7 +138,7 @@ def _labelled(costs: Any) -> dict[Any, Cost]:
 
 def _in_order(start: Any, names: tuple[str, ...], number: int) -> Any:
     """Return a start with its parameters in the order of the first one."""
-    values = start.values if isinstance(start, FitResult) else start
+    values = start.start_values if isinstance(start, FitResult) else start
     if not isinstance(values, Mapping):
         return values
     if set(values) != set(names):
@@ -219,7 +219,11 @@ def _fit_one(
             finally:
                 if not batched:
                     on_end()
-            home = _same(found, table, np.array(list(result.values.values())), result.fval) if result.valid else None
+            home = (
+                _same(found, table, np.array([result.values[n] for n in table.names]), result.fval)
+                if result.valid
+                else None
+            )
             if home is None:
                 home = []
                 found.append((result, home))
@@ -236,13 +240,13 @@ def _same(
         if not result.valid or not abs(value - result.fval) <= _SAME * result.errordef:
             continue
         away = x - np.array([result.values[n] for n in table.names])
-        sigma = np.sqrt(np.diag(result.covariance))
-        moving = sigma > 0
+        covariance = result.covariance[: len(x), : len(x)]  # tied parameters come last
+        moving = np.diag(covariance) > 0
         if (np.abs(away[~moving]) > 1e-6 * np.maximum(1.0, np.abs(x[~moving]))).any():
             continue
         if (
             not moving.any()
-            or away[moving] @ np.linalg.solve(result.covariance[np.ix_(moving, moving)], away[moving]) <= _SAME
+            or away[moving] @ np.linalg.solve(covariance[np.ix_(moving, moving)], away[moving]) <= _SAME
         ):
             return numbers
     return None

@@ -27,6 +27,20 @@ class Minimum:
     starts: tuple[int, ...]
 
 
+def _distance(result: FitResult, best: FitResult) -> float:
+    """Return how far a minimum is from the best one, in standard deviations of the best; NaN where either is none."""
+    tied = getattr(best, "tied", ())
+    moving = [i for i, n in enumerate(best.names) if best.covariance[i, i] > 0 and n in result.values and n not in tied]
+    if not (result.valid and best.valid) or not np.isfinite(best.covariance).all():
+        return np.nan
+    away = np.array([result.values[best.names[i]] - best.values[best.names[i]] for i in moving])
+    sigma = np.sqrt(np.diag(best.covariance)[moving])
+    correlation = best.covariance[np.ix_(moving, moving)] / np.outer(sigma, sigma)
+    pulls = away / sigma
+    # Rounding can leave a matrix of parameters that are all but one without an inverse.
+    return float(np.sqrt(max(0.0, pulls @ np.linalg.pinv(correlation, rcond=1e-14, hermitian=True) @ pulls)))
+
+
 @dataclass(frozen=True, eq=False)
 class ManyFits(Mapping[Hashable, FitResult]):
     """Results of `fit_many`: a mapping from a cost's position or key to its best result.
@@ -96,14 +110,16 @@ class ManyFits(Mapping[Hashable, FitResult]):
         Returns
         -------
         Columns ``cost`` (position or key), ``minimum`` (0 is the best), ``starts`` (how many led there), ``fval``,
-        ``above`` (the best), ``valid``, ``edm``, then each parameter and ``<name>_error``.
+        ``above`` (the best), ``distance`` (from the best, in standard deviations: the root of d^T V^-1 d with V of the
+        best; NaN where either is not valid), ``valid``, ``edm``, then each parameter and ``<name>_error``.
         """
         rows = []
         for label, minima in self.minima.items():
             for number, minimum in enumerate(minima):
                 r = minimum.result
                 row = {"cost": label, "minimum": number, "starts": len(minimum.starts), "fval": r.fval}
-                row |= {"above": r.fval - minima[0].result.fval, "valid": r.valid, "edm": r.edm}
+                row |= {"above": r.fval - minima[0].result.fval, "distance": _distance(r, minima[0].result)}
+                row |= {"valid": r.valid, "edm": r.edm}
                 for name, value in r.values.items():
                     row |= {name: value, f"{name}_error": r.errors[name]}
                 rows.append(row)
@@ -118,7 +134,8 @@ class ManyFits(Mapping[Hashable, FitResult]):
             heading += f"\n{self.problem}"
         single = len(self.minima) == 1
         names = list(dict.fromkeys(n for minima in self.minima.values() for m in minima for n in m.result.values))
-        header = ["minimum" if single else "cost", "starts", "fval", "above" if single else "minima", "", *names]
+        header = ["minimum" if single else "cost", "starts", "fval", "above" if single else "minima", "distance", ""]
+        header += names
         rows = []
         for label, minima in self.minima.items():
             for number, minimum in enumerate(minima if single else minima[:1]):
@@ -126,18 +143,21 @@ class ManyFits(Mapping[Hashable, FitResult]):
                 digits = max(6, int(np.ceil(np.log10(max(1.0, abs(r.fval))))) + 3) if np.isfinite(r.fval) else 6
                 above = r.fval - minima[0].result.fval
                 row = [str(number if single else label), str(len(minimum.starts)), f"{r.fval:.{digits}g}"]
+                distance = _distance(r, minima[0].result)
                 row += [
                     (f"{above:.3f}" if above < 1e4 else f"{above:.5g}") if single else str(len(minima)),
+                    f"{distance:.3g}" if number and np.isfinite(distance) else "",
                     "" if r.valid else "NOT VALID",
                 ]
                 rows.append(
                     [*row, *(report.with_error(r.values[n], r.errors[n]) if n in r.values else "" for n in names)]
                 )
             if not minima:
-                rows.append([str(label), "0", "", "0", "FAILED", *[""] * len(names)])
-        if not any(row[4] for row in rows):
-            header.pop(4)
-            rows = [row[:4] + row[5:] for row in rows]
+                rows.append([str(label), "0", "", "0", "", "FAILED", *[""] * len(names)])
+        for column in (5, 4):
+            if not any(row[column] for row in rows):
+                header.pop(column)
+                rows = [row[:column] + row[column + 1 :] for row in rows]
         return heading, header, rows
 
     def __repr__(self) -> str:

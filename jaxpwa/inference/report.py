@@ -35,7 +35,8 @@ def _rows(result: "FitResult") -> tuple[list[str], list[list[str]]]:
     rows = []
     for name, value in result.values.items():
         shown, error = rounded(value, result.errors[name])
-        note = "fixed" if name in result.fixed else "at limit" if name in result.at_limit else ""
+        kinds = {"fixed": result.fixed, "at limit": result.at_limit, "tied": result.tied}
+        note = next((kind for kind, names in kinds.items() if name in names), "")
         row = [name, shown, error]
         if result.minos:
             row += [_minos_cell(e, result.errors[name]) for e in result.minos.get(name, (None, None))]

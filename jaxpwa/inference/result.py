@@ -1,26 +1,19 @@
 """What a fit found: a plain record that prints, saves and loads."""
 
-import json
-import math
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import iminuit
-import msgpack
 import numpy as np
 
-from jaxpwa._files import replacing
 from jaxpwa.inference import report
 from jaxpwa.inference.propagate import Estimate, propagate
-
-_FORMAT = "jaxpwa.FitResult"
-_FORMAT_VERSION = 1
+from jaxpwa.inference.resultfile import from_plain, read_plain, to_plain, write_plain
 
 
 @lru_cache(maxsize=1)
@@ -47,7 +40,7 @@ class FitResult:
     values
         Parameters at the end, by name, in the order of the start values. Valid ``params`` everywhere.
     errors
-        One standard deviation, by name, from the exact Hessian; 0 for fixed parameters, NaN at a limit and
+        One standard deviation, by name, from ``covariance``; 0 for fixed parameters, NaN at a limit and
         where there is no minimum.
     covariance
         Array ``(n, n)`` in the order of ``values``; zero for fixed parameters and those at a limit.
@@ -75,6 +68,14 @@ class FitResult:
         What was minimised.
     seconds
         Duration of the fit.
+    covariance_kind
+        Where ``covariance`` comes from: ``"hessian"``, or for events with weights ``"asymptotic"`` or ``"sumw2"``.
+    tied
+        Names of parameters that are functions of others (`Cost.tied`); they come last.
+    definition
+        The formula of each term of the cost.
+    settings
+        Keywords of the fit, and its start values.
     versions
         Of jaxpwa and what it stands on.
     minuit
@@ -97,13 +98,31 @@ class FitResult:
     calls: dict[str, int] = field(default_factory=dict)
     cost: str = ""
     seconds: float = 0.0
+    covariance_kind: str = "hessian"
+    tied: tuple[str, ...] = ()
+    definition: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    _samples: Callable[[], tuple[dict[str, Any], ...]] = field(default=tuple, repr=False)
     minuit: iminuit.Minuit | None = field(default=None, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in order."""
         return tuple(self.values)
+
+    @property
+    def start_values(self) -> dict[str, float]:
+        """Values of the parameters that are not tied to others: where another fit can start."""
+        return {name: value for name, value in self.values.items() if name not in self.tied}
+
+    @property
+    def samples(self) -> tuple[dict[str, Any], ...]:
+        """What the cost was computed from: name, number of events, sum of weights, columns and their fingerprint.
+
+        Computed when first asked for, which reads all events once.
+        """
+        return self._samples()
 
     @property
     def correlation(self) -> np.ndarray:
@@ -147,13 +166,9 @@ class FitResult:
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the live Minuit object as plain lists, dicts, strings and numbers.
 
-        None stands for NaN and for an absent limit.
+        None stands for NaN and for an absent limit. What a sample is known by, ``samples``, is computed here.
         """
-        plain: dict[str, Any] = {"format": _FORMAT, "format_version": _FORMAT_VERSION}
-        for item in fields(self):
-            if item.name != "minuit":
-                plain[item.name] = _plain(getattr(self, item.name))
-        return plain
+        return to_plain(self)
 
     @classmethod
     def from_dict(cls, plain: Any) -> "FitResult":
@@ -164,43 +179,7 @@ class FitResult:
         ValueError
             If it is no such record.
         """
-        if not isinstance(plain, dict) or plain.get("format") != _FORMAT:
-            msg = f"this is no {_FORMAT} record."
-            raise ValueError(msg)
-        if plain.get("format_version") != _FORMAT_VERSION:
-            msg = f"{_FORMAT} record of version {plain.get('format_version')}; this jaxpwa reads {_FORMAT_VERSION}."
-            raise ValueError(msg)
-        try:
-            names = list(plain["values"])
-            covariance = np.array([[_number(v) for v in row] for row in plain["covariance"]], np.float64)
-            if covariance.shape != (len(names), len(names)) or list(plain["errors"]) != names:
-                msg = "covariance or errors do not match the parameters"
-                raise ValueError(msg)
-            return cls(
-                values={n: _number(v) for n, v in plain["values"].items()},
-                errors={n: _number(v) for n, v in plain["errors"].items()},
-                covariance=covariance,
-                fval=_number(plain["fval"]),
-                errordef=float(plain["errordef"]),
-                ndata=int(plain["ndata"]),
-                edm=_number(plain["edm"]),
-                valid=bool(plain["valid"]),
-                message=str(plain["message"]),
-                fixed=tuple(str(n) for n in plain["fixed"]),
-                at_limit=tuple(str(n) for n in plain["at_limit"]),
-                limits={
-                    n: (-math.inf if low is None else float(low), math.inf if high is None else float(high))
-                    for n, (low, high) in plain["limits"].items()
-                },
-                minos={n: (_number(low), _number(high)) for n, (low, high) in plain["minos"].items()},
-                calls={n: int(v) for n, v in plain["calls"].items()},
-                cost=str(plain["cost"]),
-                seconds=float(plain["seconds"]),
-                versions={n: str(v) for n, v in plain["versions"].items()},
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            msg = f"damaged {_FORMAT} record: {type(error).__name__}: {error}"
-            raise ValueError(msg) from None
+        return cls(**from_plain(plain))
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the result to a file, as a whole or not at all.
@@ -215,18 +194,7 @@ class FitResult:
         ValueError
             If the suffix is another one.
         """
-        path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix not in (".json", ".msgpack"):
-            msg = f"results are saved as .json or .msgpack, got {path.name!r}."
-            raise ValueError(msg)
-        plain = self.to_dict()
-        if suffix == ".json":
-            content = json.dumps(plain, indent=1, allow_nan=False).encode()
-        else:
-            content = bytes(msgpack.packb(plain) or b"")
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
+        write_plain(path, to_plain(self))
 
     def __str__(self) -> str:
         return report.text(self)
@@ -249,7 +217,7 @@ def load_result(path: str | os.PathLike) -> FitResult:
     Returns
     -------
     FitResult
-        Equal to the one saved, but for ``minuit``, which is None.
+        Equal to the one saved, but for ``minuit``, which is None: all that is derived from it comes out the same.
 
     Raises
     ------
@@ -258,32 +226,9 @@ def load_result(path: str | os.PathLike) -> FitResult:
     ValueError
         If it holds no fit result.
     """
-    path = Path(path)
-    content = path.read_bytes()
-    try:
-        plain = json.loads(content) if content.lstrip()[:1] == b"{" else msgpack.unpackb(content)
-    except (ValueError, msgpack.UnpackException, msgpack.exceptions.ExtraData) as error:
-        msg = f"{path} is neither JSON nor msgpack: {error}"
-        raise ValueError(msg) from None
+    plain = read_plain(path)
     try:
         return FitResult.from_dict(plain)
     except ValueError as error:
         msg = f"{path}: {error}"
         raise ValueError(msg) from None
-
-
-def _plain(value: Any) -> Any:
-    """Turn a field into what JSON and msgpack hold."""
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, dict):
-        return {name: _plain(v) for name, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)

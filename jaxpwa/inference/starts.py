@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxpwa._checks import known
 from jaxpwa._random import key_words
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.parameters import Parameter, ParameterTable
@@ -20,8 +21,12 @@ def bind_to_start(cost: Any, start: Any, fixed: str | Iterable[str]) -> tuple[Co
         )
         raise TypeError(msg)
     if isinstance(start, FitResult):
-        start = start.values
+        start = start.start_values
     table = ParameterTable.make(start, fixed)
+    tied = [name for name in table.names if name in cost._tied]
+    if tied:
+        msg = f"start names {known(tied)}, which the cost ties to other parameters: leave it out."
+        raise ValueError(msg)
     try:
         return cost.bind(table.names), table
     except ValueError as error:
@@ -71,7 +76,7 @@ def random_starts(
     if not isinstance(spread, (int, float, np.integer, np.floating)) or not 0 < spread < np.inf:
         msg = f"spread must be a positive number, got {spread!r}."
         raise ValueError(msg)
-    table = ParameterTable.make(start.values if isinstance(start, FitResult) else start)
+    table = ParameterTable.make(start.start_values if isinstance(start, FitResult) else start)
     rng = np.random.default_rng(key_words(key_or_seed))
     low, high, centre = table.lower, table.upper, table.values
     bounded = np.isfinite(low) & np.isfinite(high)

@@ -34,6 +34,14 @@ def squared_pull(intensity: jax.Array, extras: tuple, real: jax.Array) -> jax.Ar
     return jnp.where(real, ((intensity - observed) / sigma) ** 2, 0.0)
 
 
+FORMULAS = {
+    "log_intensity": "ln I",
+    "plain_intensity": "I",
+    "poisson_deviance": "(I - n + n ln(n / I))",
+    "squared_pull": "((I - y) / sigma)**2",
+}
+"""What results say of them."""
+
 SUMMANDS = {"log": log_intensity, "intensity": plain_intensity, "pull": squared_pull}
 """Those that intensities from outside can be summed with."""
 

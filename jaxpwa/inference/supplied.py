@@ -202,6 +202,12 @@ class SuppliedTerm:
         )
         raise TypeError(msg)
 
+    @property
+    def formula(self) -> str:
+        """The term as text."""
+        what = f"{self.total.summand.__name__} over {self.what}, from {type(self.source).__name__}"
+        return f"{self.scale!r} * sum of w {what}"
+
     def explain(self) -> str:
         """Say where the intensities come from."""
         return f"{self.what}, {self.source.n_events} events: intensities from {type(self.source).__name__}"

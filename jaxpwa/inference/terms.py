@@ -1,4 +1,4 @@
-"""The parts that costs are made of: sums over events, and penalties on the parameters."""
+"""The parts that costs are made of: sums over events."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,13 +14,13 @@ from jaxpwa._types import Params
 from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.blocks import Arrays, PlacedEvents, place
 from jaxpwa.engine.devices import Devices
-from jaxpwa.engine.integrals import Integrals, as_sample, restored
+from jaxpwa.engine.integrals import Integrals, as_sample, fingerprint, restored
 from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
 from jaxpwa.engine.pointwise import all_values, chunks
 from jaxpwa.engine.precompute import make_plan
 from jaxpwa.engine.prepare import Account, ProvenSum, Settings, SplitSum, prepare
 from jaxpwa.engine.sums import EventSum, Summand, SumSpec
-from jaxpwa.inference.summands import faults_of, log_intensity, plain_intensity, poisson_deviance
+from jaxpwa.inference.summands import FORMULAS, faults_of, log_intensity, plain_intensity, poisson_deviance
 
 _DEFAULT = Settings()
 
@@ -85,6 +85,8 @@ class EventTerm:
         Whether the model takes its parameters as a whole and they are not known yet.
     held
         Parameters whose values the sum takes for given.
+    likelihood
+        What the terms of one likelihood have in common, data and Monte Carlo; None for a term that stands alone.
     """
 
     total: EventSum | ProvenSum
@@ -98,6 +100,7 @@ class EventTerm:
     account: Account
     is_open: bool = False
     held: Mapping[str, float] = field(default_factory=dict)
+    likelihood: object = None
     derivatives = 2
 
     @classmethod
@@ -115,6 +118,7 @@ class EventTerm:
         extras: tuple[np.ndarray, ...] = (),
         devices: Devices = None,
         settings: Settings = _DEFAULT,
+        likelihood: object = None,
     ) -> "EventTerm":
         """Check the model against the data, place the columns that it reads, and describe the sum."""
         model = ModelRef(intensity)
@@ -131,7 +135,10 @@ class EventTerm:
         total, account, is_open = EventSum(spec, events), Account(), info.parameters is None
         if not is_open:
             total, account = recipe.prepare(spec, events, data)
-        return cls(total, scale, offset, log, data, what, np.arange(len(names)), recipe, account, is_open)
+        index = np.arange(len(names))
+        return cls(
+            total, scale, offset, log, data, what, index, recipe, account, is_open=is_open, likelihood=likelihood
+        )
 
     @classmethod
     def from_integrals(
@@ -144,6 +151,7 @@ class EventTerm:
         scale: float,
         offset: float = 0.0,
         log: bool = False,
+        likelihood: object = None,
     ) -> "EventTerm":
         """Describe a sum over Monte Carlo of which there are integrals only."""
         total = restored(intensity, integrals, plain_intensity, what, parameters)
@@ -152,7 +160,7 @@ class EventTerm:
         sample = as_sample(integrals.sample, integrals.single)
         index = np.arange(len(integrals.parameters))
         what = f"{what} (events kept with the integrals)"
-        return cls(total, scale, offset, log, sample, what, index, recipe, account)
+        return cls(total, scale, offset, log, sample, what, index, recipe, account, likelihood=likelihood)
 
     @property
     def parameters(self) -> tuple[str, ...] | None:
@@ -252,6 +260,24 @@ class EventTerm:
             lines.append(f"  sum of the intensity: {path}{why}")
         return "\n".join(lines)
 
+    @property
+    def formula(self) -> str:
+        """The term as text, numbers to all digits."""
+        text = f"sum of w {FORMULAS[self.total.spec.summand.__name__]} over {self.what}"
+        offset = f" {'-' if self.offset < 0 else '+'} {abs(float(self.offset))!r}" if self.offset else ""
+        return f"{float(self.scale)!r} * {f'ln({text})' if self.log else text}{offset}"
+
+    def described(self) -> dict[str, Any]:
+        """Return what the events are known by; reads them all."""
+        columns = self.recipe.columns
+        return {
+            "name": self.what,
+            "events": self.data.n_events,
+            "sum of weights": self.data.sum_of_weights,
+            "columns": list(columns),
+            "fingerprint": fingerprint(self.data, columns),
+        }
+
     def intensities(self, theta: np.ndarray) -> np.ndarray:
         """Return the intensity of every event, ``(events,)``, those of weight 0 included."""
         spec, data = self.total.spec, self.data
@@ -272,53 +298,3 @@ class EventTerm:
         if self.log and not found:
             found.append(("nan", f"the sum of the intensity over {self.what} is not positive"))
         return found
-
-
-@dataclass(frozen=True, eq=False)
-class GaussianTerm:
-    """``scale * (p - mean)^T P (p - mean) / 2`` with ``P`` the inverse covariance."""
-
-    parameters: tuple[str, ...]
-    mean: np.ndarray
-    precision: np.ndarray
-    scale: float
-    index: np.ndarray
-    derivatives = 2
-
-    def bind(self, names: tuple[str, ...]) -> "GaussianTerm":
-        """Find this term's parameters among ``names``."""
-        return replace(self, index=np.array([names.index(n) for n in self.parameters], np.intp))
-
-    def times(self, factor: float) -> "GaussianTerm":
-        """Return this term multiplied by a number."""
-        return replace(self, scale=self.scale * factor)
-
-    def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> np.ndarray:
-        """Return the distance from the mean."""
-        return theta[..., self.index] - self.mean
-
-    def collect(self, raw: np.ndarray, order: int, out: list[np.ndarray]) -> None:
-        """Add the term, with its derivatives, to ``out``."""
-        pull = self.scale * raw @ self.precision
-        out[0] += 0.5 * np.sum(raw * pull, axis=-1)
-        if order > 0:
-            out[1][..., self.index] += pull
-        if order > 1:
-            out[2][np.ix_(self.index, self.index)] += self.scale * self.precision
-
-    def traceable(self) -> Callable[[Params, tuple], jax.Array]:
-        """Return the term as a function of parameters by name."""
-
-        def term(params: Params, arrays: tuple) -> jax.Array:
-            r = jnp.stack([jnp.asarray(params[n], jnp.result_type(float)) for n in self.parameters]) - self.mean
-            return 0.5 * self.scale * r @ self.precision @ r
-
-        return term
-
-    def explain(self) -> str:
-        """Say what it is."""
-        return f"penalty on {', '.join(self.parameters)}"
-
-    def faults(self, theta: np.ndarray) -> list[tuple[str, str]]:
-        """Return nothing: a penalty is finite wherever the parameters are."""
-        return []

@@ -15,7 +15,7 @@ from jaxpwa.inference.basin import descend
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.objective import Objective
 from jaxpwa.inference.parameters import ParameterTable
-from jaxpwa.inference.terms import EventTerm
+from jaxpwa.inference.traceable import event_terms
 
 MOST_TOGETHER = 16
 # Rows of a block times points: what is in flight for a row takes some hundred bytes.
@@ -45,7 +45,7 @@ def most_together(cost: Cost) -> int:
     """Return at how many points the cost is computed in one call; 1 where there is nothing to gain."""
     if cost.derivatives < 2:
         return 1
-    blocks = [getattr(t.total.spec, "block", 1) for t in cost._terms if isinstance(t, EventTerm)]
+    blocks = [getattr(t.total.spec, "block", 1) for t in event_terms(cost._terms)]
     return max(1, min(MOST_TOGETHER, _ROWS_TOGETHER // max(blocks, default=1)))
 
 

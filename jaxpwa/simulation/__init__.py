@@ -1,0 +1,1 @@
+"""Values of intensities, and samples drawn from them."""
