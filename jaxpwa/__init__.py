@@ -37,6 +37,13 @@ from jaxpwa.data.io import write as write  # noqa: E402
 from jaxpwa.data.particles import ParticleTable as ParticleTable  # noqa: E402
 from jaxpwa.engine.integrals import Integrals as Integrals  # noqa: E402
 from jaxpwa.engine.integrals import load_integrals as load_integrals  # noqa: E402
+from jaxpwa.explore.asymmetric import minos as minos  # noqa: E402
+from jaxpwa.explore.contours import contour as contour  # noqa: E402
+from jaxpwa.explore.directions import correlations as correlations  # noqa: E402
+from jaxpwa.explore.directions import global_correlations as global_correlations  # noqa: E402
+from jaxpwa.explore.directions import weak_directions as weak_directions  # noqa: E402
+from jaxpwa.explore.profiles import profile as profile  # noqa: E402
+from jaxpwa.explore.profiles import scan as scan  # noqa: E402
 from jaxpwa.inference.accumulate import accumulate_integrals as accumulate_integrals  # noqa: E402
 from jaxpwa.inference.constraints import AsymmetricConstraint as AsymmetricConstraint  # noqa: E402
 from jaxpwa.inference.constraints import GaussianConstraint as GaussianConstraint  # noqa: E402
@@ -59,9 +66,24 @@ from jaxpwa.inference.result import load_result as load_result  # noqa: E402
 from jaxpwa.inference.starts import random_starts as random_starts  # noqa: E402
 from jaxpwa.inference.supplied import IntensitySource as IntensitySource  # noqa: E402
 from jaxpwa.inference.supplied import SuppliedTerm as SuppliedTerm  # noqa: E402
+from jaxpwa.posterior.sample import sample_posterior as sample_posterior  # noqa: E402
+from jaxpwa.quality.binned import chi2_test as chi2_test  # noqa: E402
+from jaxpwa.quality.energy import energy_test as energy_test  # noqa: E402
+from jaxpwa.quality.neighbours import mixed_sample_test as mixed_sample_test  # noqa: E402
+from jaxpwa.results.fractions import fit_fractions as fit_fractions  # noqa: E402
+from jaxpwa.results.phases import phase_differences as phase_differences  # noqa: E402
+from jaxpwa.results.resampling import bootstrap as bootstrap  # noqa: E402
+from jaxpwa.results.yields import yields as yields  # noqa: E402
 from jaxpwa.simulation.evaluate import evaluate as evaluate  # noqa: E402
 from jaxpwa.simulation.rejection import SimulationReport as SimulationReport  # noqa: E402
 from jaxpwa.simulation.rejection import rejection_sample as rejection_sample  # noqa: E402
 from jaxpwa.simulation.toys import simulate as simulate  # noqa: E402
+from jaxpwa.spectrum.fitting import fit_bins as fit_bins  # noqa: E402
+from jaxpwa.spectrum.folder import load_bins as load_bins  # noqa: E402
+from jaxpwa.weights.background import scale_weights as scale_weights  # noqa: E402
+from jaxpwa.weights.background import subtract as subtract  # noqa: E402
+from jaxpwa.weights.qfactors import q_factors as q_factors  # noqa: E402
+from jaxpwa.weights.sweights import fit_yields as fit_yields  # noqa: E402
+from jaxpwa.weights.sweights import sweights as sweights  # noqa: E402
 
 __version__ = _version("jaxpwa")

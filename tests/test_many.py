@@ -270,3 +270,41 @@ def test_one_warning_tells_of_all_costs_without_a_minimum(wells_cost):
     assert [w.category for w in caught] == [jp.ConvergenceWarning]
     assert "no valid fit for 2 of 2 costs" in str(caught[0].message)
     assert not fits[0].valid
+
+
+def test_the_distance_of_a_minimum_is_in_standard_deviations_of_the_best(wells_cost):
+    start = {"a": P(0.5, lower=-2, upper=2), "b": P(0.5, lower=-2, upper=2), "k": 1.0}
+    cost = wells_cost + jp.GaussianConstraint("k", 2.0, 0.5)
+    fits = jp.fit_many(cost, jp.random_starts(3, start, 12))
+    low, high = well_minima()
+    # Second derivatives of 50 ((a^2 - 1)^2 + 0.1 a + (b^2 - 1)^2) at the best minimum.
+    from_a = (high - low) * np.sqrt(50 * (12 * low**2 - 4))
+    from_b = 2 * np.sqrt(50 * 8)
+    found = fits.to_pandas()["distance"].to_numpy()
+    assert found[0] == 0
+    assert found[1] == pytest.approx(from_b, rel=1e-2)
+    assert np.sort(found[2:]) == pytest.approx(np.array([from_a, np.hypot(from_a, from_b)]), rel=1e-2)
+    assert "distance" in str(fits)
+    assert f"{found[1]:.3g}" in str(fits)
+
+
+def test_correlated_parameters_and_those_that_are_fixed_count_right_in_the_distance():
+    def slanted(p, d):
+        u, v = p["a"] + p["b"], p["a"] - p["b"]
+        return jnp.exp(-((u**2 - 1) ** 2) - 0.05 * u - v**2 + 0 * p["c"]) + 0 * d["x"]
+
+    cost = jp.UnbinnedNLL(slanted, {"x": np.zeros(50)})
+    fits = jp.fit_many(cost, [{"a": s * 0.6, "b": s * 0.5, "c": 3.0} for s in (1, -1)], fixed="c")
+    low, high = (np.sort(np.roots([4, 0, -4, 0.05]).real)[i] for i in (0, 2))
+    assert list(fits.to_pandas()["distance"]) == [
+        0.0,
+        pytest.approx((high - low) * np.sqrt(50 * (12 * low**2 - 4)), rel=1e-2),
+    ]
+
+
+def test_there_is_no_distance_where_a_minimum_is_not_valid():
+    cost = jp.UnbinnedNLL(lambda p, d: p["s"] * jnp.exp(-(d["x"] ** 2)), {"x": np.ones(10)})
+    with pytest.warns(jp.ConvergenceWarning):
+        fits = jp.fit_many(cost, {"s": 1.0})
+    assert np.isnan(fits.to_pandas()["distance"].to_numpy()).all()
+    assert "distance" not in fits._table()[1]

@@ -54,7 +54,8 @@ def mcmc(
     parlist
         Names of the parameters.
     likelihood
-        A likelihood with ``is_minimizer=False``, or a function of a dict that returns a log-likelihood.
+        A likelihood with ``is_minimizer=False``, or a function of a dict that returns a log-likelihood: of a cost of
+        jaxpwa, ``lambda p: -cost(p)``.
     nwalker
         Number of walkers.
     prior
@@ -73,7 +74,8 @@ def mcmc(
     Returns
     -------
     emcee.EnsembleSampler
-        After the run; ``get_chain()`` has the shape ``(nsteps, nwalker, parameters)``.
+        After the run; ``get_chain()`` has the shape ``(nsteps, nwalker, parameters)``. arviz takes it as
+        ``arviz_base.from_emcee(sampler, var_names=parlist)``.
 
     Raises
     ------

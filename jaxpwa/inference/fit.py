@@ -11,13 +11,13 @@ import numpy as np
 from iminuit.minuit import MnStrategy
 from iminuit.util import IMinuitWarning
 
-from jaxpwa._checks import ConvergenceWarning, known
+from jaxpwa._checks import ConvergenceWarning, JaxpwaWarning, known
 from jaxpwa._progress import progress_bar
 from jaxpwa.inference.basin import Verdict, descend, judge, limits_pushed
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.differences import search_by_differences
 from jaxpwa.inference.objective import Objective
-from jaxpwa.inference.outcome import Outcome, problem_of, written_down
+from jaxpwa.inference.outcome import Outcome, hardly_determined, problem_of, written_down
 from jaxpwa.inference.parameters import ParameterTable
 from jaxpwa.inference.result import FitError, FitResult
 from jaxpwa.inference.starts import bind_to_start
@@ -159,6 +159,9 @@ def fit(
     -----
     ConvergenceWarning
         If the result is not valid; it is returned all the same.
+    JaxpwaWarning
+        If the data hardly determine a combination of parameters, which it names: their errors are a thousand times
+        those that they would have one by one.
 
     Examples
     --------
@@ -201,6 +204,10 @@ def fit(
         if throw:
             raise FitError(text, result)
         warnings.warn(text, ConvergenceWarning, stacklevel=2)
+    elif cost.derivatives == 2:
+        weak = hardly_determined(table, verdict, cost.errordef)
+        if weak:
+            warnings.warn(f"the fit of {cost._label} is valid, but {weak}", JaxpwaWarning, stacklevel=2)
     return result
 
 

@@ -14,7 +14,11 @@ from jaxpwa.inference.parameters import ParameterTable
 from jaxpwa.inference.result import FitResult, versions
 from jaxpwa.inference.ties import with_tied
 from jaxpwa.inference.traceable import event_terms
+from jaxpwa.inference.weak import weak_directions_of
 from jaxpwa.inference.weighted import is_uncorrected
+
+# Of the Hessian in units in which its diagonal is 1: errors are a thousand times longer than one by one.
+_WEAK = 1e-6
 
 
 @dataclass(frozen=True)
@@ -122,3 +126,22 @@ def problem_of(minuit: Any, table: ParameterTable, verdict: Verdict, scale: floa
             "Try other start values, a larger max_calls or strategy=2."
         )
     return ""
+
+
+def hardly_determined(table: ParameterTable, verdict: Verdict, errordef: float) -> str:
+    """Say which parameters a valid fit determines only together, or return an empty string."""
+    moving = np.flatnonzero(~table.fixed & ~verdict.at_limit)
+    if verdict.hessian is None or not len(moving) or not np.isfinite(verdict.hessian).all():
+        return ""
+    names = [table.names[i] for i in moving]
+    weak = weak_directions_of(verdict.hessian[np.ix_(moving, moving)], names, _WEAK, errordef)
+    if not weak:
+        return ""
+    first, *others = weak
+    parts = known((f"{size:+.2f} {name}" for name, size in first.parts.items()), 6)
+    more = f", and {len(others)} more" if others else ""
+    return (
+        f"hardly determines a combination of parameters ({parts}, in units of their single errors){more}: errors there "
+        f"are {first.inflation:.2g} times longer. Fix one of them, tie them, or add a constraint; "
+        "jaxpwa.weak_directions lists all."
+    )

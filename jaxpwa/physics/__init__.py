@@ -6,7 +6,7 @@ Rooms, whose names are all here, too:
 `kinematics`    four-vectors, frames and angles, reactions, break-up momenta, decays into three
 `spin`          spherical harmonics, Wigner's d and D, Clebsch-Gordan coefficients
 `lineshapes`    resonances, barriers, coupled channels, K-matrices, free shapes
-`waves`         couplings, sums of waves, polarised photoproduction, density matrices, isobar chains
+`waves`         couplings, sums of waves, polarised photoproduction, density matrices, isobar chains, ambiguities
 `moments`       H(L, M) of data, of waves, of any intensity
 `phasespace`    events and volumes of phase space, beam on target
 ==============  ============================================================================================
@@ -110,8 +110,17 @@ from jaxpwa.physics.spin import wigner_3j as wigner_3j
 from jaxpwa.physics.spin import wigner_d as wigner_d
 from jaxpwa.physics.spin import wigner_small_d as wigner_small_d
 from jaxpwa.physics.spin import wigner_small_d_of_cosine as wigner_small_d_of_cosine
+from jaxpwa.physics.waves.ambiguities import ambiguous_solutions as ambiguous_solutions
+from jaxpwa.physics.waves.ambiguities import barrelet_zeros as barrelet_zeros
+from jaxpwa.physics.waves.ambiguities import equivalent_solutions as equivalent_solutions
 from jaxpwa.physics.waves.composition import CoherentSum as CoherentSum
 from jaxpwa.physics.waves.composition import IncoherentSum as IncoherentSum
+from jaxpwa.physics.waves.equivalence import conjugated as conjugated
+from jaxpwa.physics.waves.equivalence import equivalent as equivalent
+from jaxpwa.physics.waves.equivalence import flat_directions as flat_directions
+from jaxpwa.physics.waves.equivalence import interfering as interfering
+from jaxpwa.physics.waves.equivalence import rotated as rotated
+from jaxpwa.physics.waves.equivalence import to_reference as to_reference
 from jaxpwa.physics.waves.isobar_models import IsobarAmplitude as IsobarAmplitude
 from jaxpwa.physics.waves.isobar_models import LineShape as LineShape
 from jaxpwa.physics.waves.isobar_models import isobar_model as isobar_model

@@ -1,7 +1,16 @@
 """Waves with couplings, how they add up to intensities, and the sets of waves of common reactions."""
 
+from jaxpwa.physics.waves.ambiguities import ambiguous_solutions as ambiguous_solutions
+from jaxpwa.physics.waves.ambiguities import barrelet_zeros as barrelet_zeros
+from jaxpwa.physics.waves.ambiguities import equivalent_solutions as equivalent_solutions
 from jaxpwa.physics.waves.composition import CoherentSum as CoherentSum
 from jaxpwa.physics.waves.composition import IncoherentSum as IncoherentSum
+from jaxpwa.physics.waves.equivalence import conjugated as conjugated
+from jaxpwa.physics.waves.equivalence import equivalent as equivalent
+from jaxpwa.physics.waves.equivalence import flat_directions as flat_directions
+from jaxpwa.physics.waves.equivalence import interfering as interfering
+from jaxpwa.physics.waves.equivalence import rotated as rotated
+from jaxpwa.physics.waves.equivalence import to_reference as to_reference
 from jaxpwa.physics.waves.isobar_models import IsobarAmplitude as IsobarAmplitude
 from jaxpwa.physics.waves.isobar_models import LineShape as LineShape
 from jaxpwa.physics.waves.isobar_models import isobar_model as isobar_model
