@@ -11,7 +11,14 @@ costs (`Cost`)         `UnbinnedNLL`, `ExtendedNLL`, `BinnedNLL`, `ChiSquared`, 
 without Monte Carlo    `Integrals`, `load_integrals`, `accumulate_integrals`
 costs of other code    `IntensitySource`, `SuppliedTerm`: intensities that JAX can't trace
 fit                    `fit`, `minimizer`, `Parameter`, `FitResult`, `FitError`, `load_result`, `Estimate`
-many fits              `fit_many`, `random_starts`, `ManyFits`, `Minimum`
+many fits              `fit_many`, `random_starts`, `ManyFits`, `Minimum`; bins: `fit_bins`, `load_bins`
+knowledge elsewhere    `GaussianConstraint`, `AsymmetricConstraint`, `Penalty`, `Cost.tied`
+weights                `subtract`, `sweights`, `fit_yields`, `scale_weights`, `q_factors`
+derived                `fit_fractions`, `yields`, `phase_differences`, `bootstrap`, `simulate`
+around the minimum     `scan`, `profile`, `minos`, `contour`, `weak_directions`, `correlations`, `global_correlations`
+goodness of fit        `chi2_test`, `mixed_sample_test`, `energy_test`
+posterior              `sample_posterior`
+pictures               `jaxpwa.plot`, imported by itself
 =====================  ===================================================================================
 """
 

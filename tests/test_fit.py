@@ -429,3 +429,26 @@ def test_compiling_side_by_side_is_compiling_once():
         assert jp.fit(cost, {"m": 0.5, "s": P(2, lower=0.1)}).valid
     assert [s._cache_size() for s in sums] == [1] * 4
     assert [task for term in costs[1]._terms for task in term.total.to_compile((1, 2))] == []
+
+
+def test_a_fit_leaves_the_threads_of_blas_as_they_were():
+    from concurrent.futures import ThreadPoolExecutor
+
+    from threadpoolctl import ThreadpoolController
+
+    from jaxpwa._threads import one_blas_thread
+
+    def numbers():
+        return [library["num_threads"] for library in ThreadpoolController().info() if library["user_api"] == "blas"]
+
+    before = numbers()
+    with one_blas_thread(), one_blas_thread():
+        assert set(numbers()) == {1}
+    assert numbers() == before
+    cost = jp.ChiSquared(lambda p, d: p["a"] * d["x"], {"x": [1.0, 2.0]}, [1.0, 2.1], [0.1, 0.1])
+    with ThreadPoolExecutor(4) as pool:
+        assert all(r.valid for r in pool.map(lambda a: jp.fit(cost, {"a": a}), range(8)))
+    assert numbers() == before
+    with pytest.raises(ValueError, match="not finite at the start"):
+        jp.fit(jp.UnbinnedNLL(lambda p, d: p["a"] * d["x"], {"x": [1.0]}), {"a": 0.0})
+    assert numbers() == before

@@ -1,9 +1,11 @@
 """What the README says is true."""
 
+import os
 import re
 import subprocess
 import sys
 
+import pytest
 from models import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -42,7 +44,8 @@ def test_every_link_leads_somewhere():
 def test_every_public_name_is_in_the_documentation():
     import jaxpwa as jp
 
-    text = README + (ROOT / "docs" / "guide.md").read_text() + (jp.__doc__ or "")
+    text = README + (jp.__doc__ or "")
+    text += "".join((ROOT / "docs" / name).read_text() for name in ("guide.md", "results.md"))
     names = [n for n, v in vars(jp).items() if callable(v) and not n.startswith("_") and not n.endswith("Warning")]
     assert len(names) > 25
     for name in names:
@@ -87,3 +90,24 @@ def test_the_snippets_of_the_compat_readme_and_of_the_guide_run(tmp_path):
         command = [sys.executable, "-W", "error", script]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_page_on_results_is_a_script_that_runs(tmp_path):
+    """Every block, in order, with warnings as errors; it leaves its pictures and files."""
+    page = (ROOT / "docs" / "results.md").read_text()
+    (tmp_path / "page.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "page.py"],
+        capture_output=True, text=True, cwd=tmp_path, check=False, env={**os.environ, "MPLBACKEND": "Agg"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    pictures = {"mass", "yields", "phase", "profile", "correlation", "corner"}
+    assert {path.stem for path in tmp_path.glob("*.png")} == pictures
+    assert (tmp_path / "fit.json").exists()
+    assert len(list((tmp_path / "bins").glob("bin_*.json"))) == 4
+
+
+def test_every_link_of_the_page_on_results_leads_somewhere():
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", (ROOT / "docs" / "results.md").read_text()):
+        assert (ROOT / "docs" / target).exists(), target

@@ -72,6 +72,7 @@ def test_leaves_import_no_room():
             {"inference/basin.py", "weights/qfactors.py", "quality/*"},
         ),
         ("tqdm", {"_progress.py"}),
+        ("threadpoolctl", {"_threads.py"}),
         ("msgpack", {"inference/resultfile.py", "data/packing.py", "data/readcache.py"}),
         ("matplotlib", {"plot/*"}),
         ("mplhep", {"plot/*"}),

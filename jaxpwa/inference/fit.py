@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from iminuit.util import IMinuitWarning
 
 from jaxpwa._checks import ConvergenceWarning, JaxpwaWarning, known
 from jaxpwa._progress import progress_bar
+from jaxpwa._threads import one_blas_thread
 from jaxpwa.inference.basin import Verdict, descend, judge, limits_pushed
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.differences import search_by_differences
@@ -188,7 +190,9 @@ def fit(
         _check_start(cost, objective, table)
         objective.check_gradient(table.values, table.free)
         settings = {"strategy": strategy, "tol": tolerance, "precision": precision, "print_level": print_level}
-        minuit, verdict = _search(objective, table, cost.errordef, settings, max_calls)
+        # Intensities from elsewhere may be made of large matrices: those keep their threads.
+        with one_blas_thread() if objective.derivatives == 2 else nullcontext():
+            minuit, verdict = _search(objective, table, cost.errordef, settings, max_calls)
         problem = problem_of(minuit, table, verdict, tolerance * cost.errordef)
         if not problem and kind != "hessian" and verdict.covariance is not None:
             moved = corrected(held, np.array(minuit.values), verdict.covariance, kind, influence)

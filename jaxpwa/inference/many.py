@@ -11,6 +11,7 @@ import jax
 
 from jaxpwa._checks import ConvergenceWarning, known
 from jaxpwa._progress import progress_bar
+from jaxpwa._threads import one_blas_thread
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.fit import fit
 from jaxpwa.inference.manyfits import ManyFits, Minimum
@@ -199,7 +200,8 @@ def _fit_one(
     order, known_values = list(range(len(tables))), [np.inf] * len(tables)
     batched = together and len(tables) >= _FEW and most_together(cost) > 1
     if batched:
-        descents = descend_together(cost, tables, settings.get("max_calls") or _DESCENT_CALLS, on_end)
+        with one_blas_thread():
+            descents = descend_together(cost, tables, settings.get("max_calls") or _DESCENT_CALLS, on_end)
         known_values = [d.value for d in descents]
         points = [d.x if np.isfinite(d.value) else t.values for d, t in zip(descents, tables, strict=True)]
         order.sort(key=lambda i: known_values[i])

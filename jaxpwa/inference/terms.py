@@ -263,7 +263,8 @@ class EventTerm:
     @property
     def formula(self) -> str:
         """The term as text, numbers to all digits."""
-        text = f"sum of w {FORMULAS[self.total.spec.summand.__name__]} over {self.what}"
+        summand = self.total.spec.summand.__name__
+        text = f"sum of w {FORMULAS.get(summand, summand)} over {self.what}"
         offset = f" {'-' if self.offset < 0 else '+'} {abs(float(self.offset))!r}" if self.offset else ""
         return f"{float(self.scale)!r} * {f'ln({text})' if self.log else text}{offset}"
 

@@ -165,6 +165,7 @@ def _mark(ax: Axes, z: complex, text: str, middle: complex) -> None:
         ha="center",
         va="center",
         fontsize=9,
+        bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
     )
 
 

@@ -85,6 +85,7 @@ def intensities(
     curves: Mapping[str, Any] | None = None,
     titles: Mapping[str, str] | None = None,
     label: str = "mass",
+    points: str = "bins",
     columns: int = 3,
     ax: Any = None,
 ) -> np.ndarray:
@@ -104,6 +105,8 @@ def intensities(
         How names are written, where they shall be written otherwise: ``{"D2+": "$D_2^+$"}``.
     label
         Of the x axis, with the unit at its end: ``"m [GeV]"``.
+    points
+        What the legend calls the points.
     columns
         Most panels in a row.
     ax
@@ -130,7 +133,7 @@ def intensities(
     for i, (name, place) in enumerate(zip(names, axes, strict=True)):
         y, error = _column(table, f"yield {name}", "yield"), _column(table, f"yield {name} error", "yield")
         title = title_of(name, titles)
-        look = {"color": line_look(i)["color"], "label": title} if together else {"color": DATA, "label": "bins"}
+        look = {"color": line_look(i)["color"], "label": title} if together else {"color": DATA, "label": points}
         _points(place, table, y, error, **look)
         highest = y + np.nan_to_num(error)
         for k, (text, curve) in enumerate(_curves_of(curves, name).items()):
@@ -204,6 +207,7 @@ def phases(
     degrees: bool = True,
     titles: Mapping[str, str] | None = None,
     label: str = "mass",
+    points: str = "bins",
     columns: int = 3,
     ax: Any = None,
 ) -> np.ndarray:
@@ -225,7 +229,7 @@ def phases(
         Whether to follow phases over several turns.
     degrees
         False: draw rad.
-    titles, label, columns, ax
+    titles, label, points, columns, ax
         As in `intensities`; titles by name of the wave.
 
     Returns
@@ -249,7 +253,7 @@ def phases(
         y, error = _phase(table, *pair)
         y, error = _follow(y, _valid(table)) if unwrap else _wrapped(y), error * turn / (2 * np.pi)
         title = " \u2212 ".join(title_of(name, titles) for name in pair)
-        look = {"color": line_look(i)["color"], "label": title} if together else {"color": DATA, "label": "bins"}
+        look = {"color": line_look(i)["color"], "label": title} if together else {"color": DATA, "label": points}
         shown = y * turn / (2 * np.pi)
         _points(place, table, shown, error, **look)
         if not unwrap:
