@@ -10,14 +10,14 @@ import jax.numpy as jnp
 
 import jaxpwa as jp
 from jaxpwa.engine.sums import compiled_sum
-from jaxpwa.inference.many import _fit_one
+from jaxpwa.inference.many import fit_one
 from jaxpwa.inference.parameters import ParameterTable
 from jaxpwa.physics import two_pseudoscalar_model
 from jaxpwa.spectrum import BinFit, BinnedFits, fit_bins, load_bins
 from jaxpwa.spectrum.bins import cut
 from jaxpwa.spectrum.starts import Starts, powers_of
 
-FIT_ONE = "jaxpwa.spectrum.fitting._fit_one"
+FIT_ONE = "jaxpwa.spectrum.fitting.fit_one"
 EDGES = np.linspace(1.0, 2.0, 11)
 START = {"n": 1000.0, "m": jp.Parameter(1.5, lower=-5, upper=5), "s": jp.Parameter(1.0, lower=0.05)}
 
@@ -418,7 +418,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tables, fits, tmp_path, monkeyp
         if len(n_fits) == 4:
             raise KeyboardInterrupt
         n_fits.append(1)
-        return _fit_one(*args)
+        return fit_one(*args)
 
     monkeypatch.setattr(FIT_ONE, interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -428,7 +428,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tables, fits, tmp_path, monkeyp
     assert [fit.reason for fit in finished.bins].count("not finished") == 6
 
     counted = []
-    monkeypatch.setattr(FIT_ONE, lambda *args: counted.append(1) or _fit_one(*args))
+    monkeypatch.setattr(FIT_ONE, lambda *args: counted.append(1) or fit_one(*args))
     whole = fit_bins(gauss, tables, EDGES, start=START, folder=tmp_path / "bins")
     assert len(counted) == 6
     again = fit_bins(gauss, tables, EDGES, start=START, folder=tmp_path / "bins")
@@ -452,7 +452,7 @@ def counting(monkeypatch):
 
     def one(*args):
         counted.append(1)
-        return _fit_one(*args)
+        return fit_one(*args)
 
     monkeypatch.setattr(FIT_ONE, one)
     return counted

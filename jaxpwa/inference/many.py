@@ -105,10 +105,10 @@ def fit_many(
     minima: dict[Hashable, tuple[Minimum, ...]] = {}
     failures: dict[Hashable, dict[int, str]] = {}
     n_starts = sum(map(len, tables.values()))
-    together = n_starts >= _WORTH_COMPILING.get(jax.devices()[0].platform, _WORTH_COMPILING_ELSEWHERE)
+    together = worth_compiling(n_starts)
     with progress_bar("fits", n_starts, " starts", progress) as bar:
         for label, cost in bound.items():
-            minima[label], failed = _fit_one(cost, tables[label], settings, together, bar.update)
+            minima[label], failed = fit_one(cost, tables[label], settings, together, bar.update)
             if failed:
                 failures[label] = failed
     found = ManyFits(minima, failures, time.perf_counter() - began)
@@ -118,6 +118,11 @@ def fit_many(
     if found.problem:
         warnings.warn(found.problem, ConvergenceWarning, stacklevel=2)
     return found
+
+
+def worth_compiling(n_starts: int) -> bool:
+    """Tell whether so many descents are worth the code that computes at many points in one call."""
+    return n_starts >= _WORTH_COMPILING.get(jax.devices()[0].platform, _WORTH_COMPILING_ELSEWHERE)
 
 
 def _labelled(costs: Any) -> dict[Any, Cost]:
@@ -186,7 +191,7 @@ def _listed(starts: Any) -> list[Any]:
     return listed
 
 
-def _fit_one(
+def fit_one(
     cost: Cost,
     tables: list[ParameterTable],
     settings: dict[str, Any],

@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-import jax
-
 from jaxpwa._checks import ConvergenceWarning, JaxpwaWarning, known
 from jaxpwa._progress import progress_bar
 from jaxpwa._types import Intensity
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.likelihoods import ExtendedNLL, UnbinnedNLL
-from jaxpwa.inference.many import _WORTH_COMPILING, _WORTH_COMPILING_ELSEWHERE, _fit_one
+from jaxpwa.inference.many import fit_one, worth_compiling
 from jaxpwa.inference.parameters import Parameter, ParameterTable
 from jaxpwa.inference.result import FitResult
 from jaxpwa.spectrum.binned_fits import COLUMNS, BinFit, BinnedFits
@@ -226,9 +224,9 @@ class _Run:
         if not is_chosen:
             return replace(empty, reason="not among the bins to fit, and not in the folder")
         tables, carried = self.how.tables(cost, bin_, table, neighbour)
-        together = self.n_starts >= _WORTH_COMPILING.get(jax.devices()[0].platform, _WORTH_COMPILING_ELSEWHERE)
+        together = worth_compiling(self.n_starts)
         near = None if carried is None else tables[carried].values
-        minima, failures = _fit_one(cost, tables, self.settings, together, lambda: None)
+        minima, failures = fit_one(cost, tables, self.settings, together, lambda: None)
         reason = "" if minima else f"every start failed; the first: {next(iter(failures.values()))}"
         fit = replace(
             empty, n_starts=len(tables), minima=settled(minima, table, near), failures=failures, reason=reason
