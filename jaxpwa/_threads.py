@@ -1,8 +1,8 @@
 """BLAS on one thread while small matrices are worked on.
 
 L-BFGS-B and eigenvalues of Hessians call BLAS for matrices of some tens of rows. Two threads have nothing to share
-there, and on a machine with other work they wait for each other: fits of 2000 events took 6 times, of 70 000 events
-4 times as long (two cores, load 6).
+there, and on a machine with other work they wait for each other: fits took 1.3 to 5.5 times as long
+(``python -m benchmarks.results``, two cores, load 4).
 """
 
 from collections.abc import Iterator
