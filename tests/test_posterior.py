@@ -336,3 +336,16 @@ sample_posterior(1, cost, jp.fit(cost, {"a": 1.0}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "sample_posterior needs the package 'blackjax': pip install 'jaxpwa[mcmc]'" in done.stderr
+
+
+def test_weighted_data_are_sampled_with_a_warning_unless_they_are_scaled():
+    rng = np.random.default_rng(4)
+    w = rng.uniform(0.2, 2.0, 300)
+    data = jp.Dataset({"t": rng.exponential(2.0, 300)}, w)
+    cost = jp.UnbinnedNLL(lambda p, d: jnp.exp(-d["t"] / p["tau"]) / p["tau"], data)
+    result = jp.fit(cost, {"tau": 1.0})
+    few = {"draws": 800, "warmup": 200, "chains": 2}
+    with pytest.warns(jp.JaxpwaWarning, match=r"have weights, which sampling takes for numbers of events"):
+        sample_posterior(1, cost, result, **few)
+    posterior = sample_posterior(1, cost * (w.sum() / (w**2).sum()), result, **few)
+    assert posterior.samples["tau"].std() == pytest.approx(result.errors["tau"], rel=0.25)

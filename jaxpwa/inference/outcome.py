@@ -70,7 +70,7 @@ def written_down(cost: Cost, table: ParameterTable, minuit: Any, objective: Obje
         ndata=cost.ndata,
         edm=float(verdict.edm),
         valid=not outcome.problem,
-        message=outcome.problem or _success(cost, names[verdict.at_limit], outcome.kind),
+        message=outcome.problem or _success(cost, names[verdict.at_limit], outcome.kind, bool(outcome.minos)),
         fixed=tuple(names[table.fixed].tolist()),
         at_limit=tuple(names[verdict.at_limit].tolist()),
         limits={table.names[i]: (float(table.lower[i]), float(table.upper[i])) for i in np.flatnonzero(limited)},
@@ -93,13 +93,14 @@ def written_down(cost: Cost, table: ParameterTable, minuit: Any, objective: Obje
     )
 
 
-def _success(cost: Cost, at_limit: np.ndarray, kind: str) -> str:
+def _success(cost: Cost, at_limit: np.ndarray, kind: str, minos: bool) -> str:
     """Say what was found, and what its errors are."""
     parts = ["minimum found"]
     if len(at_limit):
         parts.append(f"{known(at_limit)} at a limit: no error there, and other errors hold for it fixed")
     if kind != "hessian":
-        parts.append(f"events have weights: errors by the {kind} formula")
+        but = ", those of MINOS are the cost's" if minos else ""
+        parts.append(f"events have weights: errors by the {kind} formula{but}")
     elif is_uncorrected(cost, kind):
         parts.append("events have weights, and errors take them for numbers of events")
     return ", ".join(parts)

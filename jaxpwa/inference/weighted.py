@@ -46,6 +46,15 @@ def _has_weights(term: EventTerm) -> bool:
     return term.data.is_weighted and not np.isin(term.data.weights, (0.0, 1.0)).all()
 
 
+def unscaled(cost: Cost) -> bool:
+    """Tell whether data have weights, and no factor gives the cost the curvature of a likelihood, sum w = sum w**2."""
+    for term in data_terms(cost._terms):
+        w = abs(term.scale) * term.data.weights
+        if _has_weights(term) and not np.isclose(w.sum(), w @ w, rtol=1e-3):
+            return True
+    return False
+
+
 def chosen_kind(cost: Cost, kind: str, influence: Any) -> str:
     """Return the kind of covariance that a fit of this cost gives.
 

@@ -11,13 +11,14 @@ import numpy as np
 
 import jax
 
-from jaxpwa._checks import ConvergenceWarning, known
+from jaxpwa._checks import ConvergenceWarning, JaxpwaWarning, known
 from jaxpwa._extras import needs
 from jaxpwa._progress import progress_bar
 from jaxpwa._random import key_words
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.result import FitResult, versions
 from jaxpwa.inference.ties import TiedTerm
+from jaxpwa.inference.weighted import unscaled
 from jaxpwa.posterior.nuts import Unstartable, Walkers, compiled
 from jaxpwa.posterior.record import Posterior
 from jaxpwa.posterior.transforms import Line
@@ -50,7 +51,7 @@ def sample_posterior(
     only the step size is left to be found in the warm-up.
 
     Weighted data are no sample of independent events: scale such a cost first (``cost * (w.sum() / (w**2).sum())``),
-    or the draws are as narrow or wide as the errors of the Hessian, not those of the data.
+    or the draws are as narrow or wide as the errors of the Hessian, not those of the data; a warning says so.
 
     Parameters
     ----------
@@ -89,6 +90,8 @@ def sample_posterior(
 
     Warns
     -----
+    JaxpwaWarning
+        If data have weights and the cost has not that factor.
     ConvergenceWarning
         For divergences, chains that disagree, and few effective draws: `Posterior.problem` says what to do.
 
@@ -131,6 +134,12 @@ def sample_posterior(
         msg = f"target_accept must be between 0 and 1, got {target_accept!r}."
         raise ValueError(msg)
     words = key_words(key_or_seed)
+    if isinstance(cost, Cost) and unscaled(cost):
+        msg = (
+            f"data of {cost._label} have weights, which sampling takes for numbers of events: draws are as wide as the "
+            "errors of the Hessian. Sample cost * (w.sum() / (w**2).sum())."
+        )
+        warnings.warn(msg, JaxpwaWarning, stacklevel=2)
     cost, free, held = _bound(cost, result, fixed)
     for package in ("blackjax", "arviz_stats"):
         needs(package, "mcmc", "sample_posterior")
