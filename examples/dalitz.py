@@ -1,9 +1,10 @@
-"""Dalitz analysis of D0 -> K_S0 pi+ pi- with five resonances: simulation, fit, fit fractions, pictures.
+"""Dalitz analysis of D0 -> K_S0 pi+ pi- with five resonances: simulation, fit, its quality, fit fractions, pictures.
 
     python examples/dalitz.py
     python examples/dalitz.py --quick --plots dalitz
 
-The Dalitz plot and its three projections go to the folder after --plots, if there is one.
+The Dalitz plot, its three projections, and the fit fractions with their interferences go to the folder after --plots,
+if there is one.
 """
 
 import argparse
@@ -11,14 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-import jax.numpy as jnp
-
 import jaxpwa as jp
 from jaxpwa.physics import (
     Chain,
     ThreeBodyDecay,
     blatt_weisskopf,
-    dalitz_boundary,
     flatte,
     generate_unweighted,
     gounaris_sakurai,
@@ -30,6 +28,13 @@ from jaxpwa.physics import (
 
 D0, KAON, PION, CHARGED_KAON = 1.86484, 0.497611, 0.139570, 0.493677
 MASSES = (KAON, PION, PION)  # 1: K_S0, 2: pi+, 3: pi-; a chain is named by its spectator
+TITLES = {
+    "rho(770)": "$\\rho(770)$",
+    "K*(892)-": "$K^*(892)^-$",
+    "f0(980)": "$f_0(980)$",
+    "K0*(1430)-": "$K_0^*(1430)^-$",
+    "K2*(1430)-": "$K_2^*(1430)^-$",
+}
 PAIRS = {"m23": "$\\pi^+\\pi^-$", "m31": "$K_S^0\\pi^-$", "m12": "$K_S^0\\pi^+$"}
 
 
@@ -78,62 +83,31 @@ COUPLINGS = {
 def phase_space(seed, n_events):
     """Flat Dalitz plot: four-vectors of phase space, and their invariant masses."""
     sigma = invariants(*generate_unweighted(seed, D0, MASSES, n_events))
-    return {name: np.sqrt(np.asarray(s)) for name, s in zip(PAIRS, sigma, strict=True)}
-
-
-def efficiency(events):
-    """Fall towards the edge where a pion is slow."""
-    return 0.4 + 0.6 / (1 + np.exp((events["m12"] - 1.55) / 0.08))
+    return jp.Dataset({name: np.sqrt(np.asarray(s)) for name, s in zip(PAIRS, sigma, strict=True)})
 
 
 def passed(events, seed):
-    """Rows that the detector keeps."""
-    kept = np.random.default_rng(seed).uniform(size=len(events["m12"])) < efficiency(events)
-    return {name: values[kept] for name, values in events.items()}
+    """Events that the detector keeps: fewer towards the edge where a pion is slow."""
+    efficiency = 0.4 + 0.6 / (1 + np.exp((events["m12"] - 1.55) / 0.08))
+    return events.select(np.random.default_rng(seed).uniform(size=len(events)) < efficiency)
 
 
-def fit_fractions(model, params, flat):
-    """Share of every resonance in the intensity over the Dalitz plot, without the detector."""
-    total = jnp.mean(model(params, flat))
-    return {name: jnp.mean(model.only(name)(params, flat)) / total for name in model.names}
-
-
-def draw(folder, model, result, data, accepted):
-    """Draw the Dalitz plot of the data, and projections of data and fit with every resonance."""
-    import matplotlib.pyplot as plt
+def draw(folder, model, result, fractions, data, accepted):
+    """Draw the Dalitz plot of the data, projections of data and fit with every resonance, and fit fractions."""
+    from jaxpwa import plot
 
     folder.mkdir(parents=True, exist_ok=True)
-    fig, ax = plt.subplots(figsize=(6, 5), layout="constrained")
-    h = ax.hist2d(data["m31"] ** 2, data["m23"] ** 2, bins=120, cmin=1, cmap="viridis")
-    fig.colorbar(h[3], label="events")
-    x, y = dalitz_boundary(D0, MASSES, axes=(2, 1))
-    ax.plot(x, y, color="black", lw=1)
-    ax.set(
-        xlabel="$m^2(K_S^0\\pi^-)$ [GeV$^2$]",
-        ylabel="$m^2(\\pi^+\\pi^-)$ [GeV$^2$]",
-        title="$D^0 \\to K_S^0\\pi^+\\pi^-$",
-    )
-    fig.savefig(folder / "dalitz_plot.png", dpi=150)
-
-    weights = jp.evaluate(model, result.values, accepted)
-    scale = len(data["m12"]) / weights.sum()
-    fig, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
-    for ax, (column, label) in zip(axes, PAIRS.items(), strict=True):
-        edges = np.linspace(accepted[column].min(), accepted[column].max(), 81)
-        counts, _ = np.histogram(data[column], edges)
-        middle = (edges[1:] + edges[:-1]) / 2
-        ax.errorbar(middle, counts, np.sqrt(counts), fmt="k.", ms=3, lw=0.8, label="data")
-        ax.stairs(
-            np.histogram(accepted[column], edges, weights=weights * scale)[0], edges, color="C3", lw=1.5, label="fit"
-        )
-        for i, name in enumerate(model.names):
-            part = scale * jp.evaluate(model.only(name), result.values, accepted)
-            ax.stairs(np.histogram(accepted[column], edges, weights=part)[0], edges, color=f"C{i + 4}", label=name)
-        ax.set(xlabel=f"$m$({label}) [GeV]", ylabel=f"events per {1e3 * (edges[1] - edges[0]):.0f} MeV", ylim=(0, None))
-    axes[0].legend(fontsize=8)
-    fig.savefig(folder / "dalitz_projections.png", dpi=150)
-    plt.close("all")
-    print(f"pictures: {folder / 'dalitz_plot.png'}, {folder / 'dalitz_projections.png'}")
+    with plot.style(savefig_dpi=150):
+        labels = "$m^2(K_S^0\\pi^-)$ [GeV$^2$]", "$m^2(\\pi^+\\pi^-)$ [GeV$^2$]"
+        ax = plot.dalitz(data["m31"] ** 2, data["m23"] ** 2, masses=(D0, KAON, PION, PION), labels=labels)
+        ax.figure.savefig(folder / "dalitz_plot.png")
+        masses = {column: f"$m$({pair}) [GeV]" for column, pair in PAIRS.items()}
+        resonances = {title: name for name, title in TITLES.items()}
+        axes = plot.projections(masses, data, accepted, model, result, components=resonances)
+        axes[0].figure.savefig(folder / "dalitz_projections.png")
+        ax = plot.fractions(fractions, matrix=True, titles=TITLES)
+        ax.figure.savefig(folder / "dalitz_fractions.png")
+    print(f"pictures: {', '.join(sorted(str(path) for path in folder.glob('dalitz_*.png')))}")
 
 
 def main(arguments=None):
@@ -142,15 +116,12 @@ def main(arguments=None):
     parser.add_argument("--quick", action="store_true", help="few events")
     parser.add_argument("--plots", type=Path, help="folder for pictures")
     options = parser.parse_args(arguments)
-    n_flat = 100_000 if options.quick else 2_000_000
+    n_events, n_flat = (4_000, 50_000) if options.quick else (75_000, 1_000_000)
 
     model = isobar_model(ThreeBodyDecay(D0, MASSES), CHAINS)
     truth = model.start(COUPLINGS) | LINES | FIXED
-    flat = phase_space(1, n_flat)
-    produced, report = jp.rejection_sample(2, model, truth, flat)
-    print(f"simulated: {report}")
-    data = passed({name: values[produced] for name, values in flat.items()}, 3)
-    generated = phase_space(4, n_flat // 2)
+    data = passed(jp.simulate(2, model, truth, phase_space, n_events), 3)
+    generated = phase_space(4, n_flat)
     accepted = passed(generated, 5)
 
     # The size and the phase of all couplings together are of no consequence: the first one is fixed.
@@ -162,20 +133,18 @@ def main(arguments=None):
     result = jp.fit(cost, start, fixed=["rho(770).re", "rho(770).im", *FIXED])
     print(result, "\n")
 
-    free = [i for i, name in enumerate(result.names) if name not in result.fixed]
-    off = np.array([result.values[result.names[i]] - truth[result.names[i]] for i in free])
-    chi2 = off @ np.linalg.solve(result.covariance[np.ix_(free, free)], off)
-    print(f"distance of all parameters from what was put in: chi2 = {chi2:.1f} for {len(free)}\n")
+    chi2, n_free = 2 * (cost(truth) - result.fval), len(result.names) - len(result.fixed)
+    print(f"distance of all parameters from what was put in: chi2 = {chi2:.1f} for {n_free}")
+    print(f"quality of the fit\n{jp.chi2_test(result, model, data, accepted, ['m31', 'm23'])}\n")
 
-    flat = {name: values[:100_000] for name, values in generated.items()}
-    true_fractions = fit_fractions(model, truth, flat)
-    fractions = result.propagate(lambda p: fit_fractions(model, p, flat))
-    print("fit fraction [%]        put in            fitted")
-    for name, true in true_fractions.items():
-        print(f"{name:20s} {100 * true:9.2f}   {100 * fractions.value[name]:9.2f} +- {100 * fractions.error[name]:.2f}")
-    print(f"{'sum':20s} {100 * sum(true_fractions.values()):9.2f}   {100 * sum(fractions.value.values()):9.2f}")
+    # Of what is generated, for fractions must not depend on the detector.
+    fractions = jp.fit_fractions(result, model, generated)
+    true_fractions = jp.fit_fractions(truth, model, generated)
+    print(f"{fractions}\nput in\n{true_fractions}")
+    pulls = np.triu((fractions.values - true_fractions.values) / fractions.errors)
+    print(f"largest difference of a fraction from what was put in: {np.abs(pulls).max():.1f} standard deviations")
     if options.plots:
-        draw(options.plots, model, result, data, accepted)
+        draw(options.plots, model, result, fractions, data, accepted)
     return result, truth, true_fractions, fractions
 
 

@@ -1,19 +1,22 @@
 """Polarised photoproduction gamma p -> eta pi0 p, from four-vectors to resonances.
 
 Events are generated with S, P and D waves of both reflectivities, pass a detector, and are fitted twice: in bins of
-mass, where every wave is a free complex number, and over all masses, with resonances. Both find what was put in.
+mass, where every wave is a free complex number, and over all masses, with resonances. Both find what was put in. From
+the fits come yields corrected for acceptance, phases, fit fractions, moments, and the quality of the fit.
 
     python examples/eta_pi_polarised.py
     python examples/eta_pi_polarised.py --quick --plots eta_pi
 
-Four pictures go to the folder after --plots, if there is one: intensities and phases of the waves against mass,
-moments, the Argand diagram of the exotic wave.
+Pictures go to the folder after --plots, if there is one: intensities and phases of the waves against mass, moments,
+the Argand diagram of the exotic wave, projections of the events. So do the fits in bins, which are read when they are
+there: started again, or after an interruption, only the missing ones are fitted.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 import jax.numpy as jnp
 
@@ -37,7 +40,10 @@ from jaxpwa.physics import (
 
 ETA, PION, PROTON, KAON = 0.547862, 0.1349768, 0.938272, 0.493677
 WAVES = ["S0+", "P0+", "P1+", "D0+", "D1+", "D2+", "S0-", "D0-", "D1-"]
+TITLES = {wave: f"${wave[0]}_{wave[1]}^{wave[2]}$" for wave in WAVES}
 REFERENCES = ["D2+", "D1-"]
+PAIRS = [(wave, ref) for ref in REFERENCES for wave in WAVES if wave[-1] == ref[-1] and wave != ref]
+MOMENTS = ["H0(0,0)", "H0(1,0)", "H0(1,1)", "H0(2,0)", "H0(4,0)", "H1(0,0)", "H1(1,1)", "H1(2,0)", "H2(2,1)"]
 LOW, HIGH = 0.8, 1.9
 POLARISATION = 0.35
 
@@ -99,13 +105,14 @@ def columns(events, angle):
     """Masses and angles of four-vectors: what the amplitudes read."""
     reaction = Reaction(beam=events.beam, target=events.target, recoil=events.recoil, daughters=events.daughters)
     costheta, phi = reaction.helicity_angles("eta")
-    return {
-        "mass": np.asarray(invariant_mass(reaction.system)),
-        "minus_t": -np.asarray(reaction.mandelstam().t),
-        "costheta": np.asarray(costheta),
-        "phi": np.asarray(phi),
-        "Phi": np.asarray(reaction.polarisation_angle(angle)),
+    found = {
+        "mass": invariant_mass(reaction.system),
+        "minus_t": -reaction.mandelstam().t,
+        "costheta": costheta,
+        "phi": phi,
+        "Phi": reaction.polarisation_angle(angle),
     }
+    return jp.Dataset({name: np.asarray(values) for name, values in found.items()})
 
 
 def accepted(events, seed):
@@ -122,145 +129,119 @@ def accepted(events, seed):
     return np.random.default_rng(seed).uniform(size=len(efficiency)) < efficiency
 
 
-def some(table, mask):
-    """Return the rows of a table of columns that a mask keeps."""
-    return {name: values[mask] for name, values in table.items()}
-
-
-def in_bins(edges, *tables):
-    """Cut tables at edges of mass, and return them bin by bin."""
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
-        yield [some(t, (t["mass"] >= low) & (t["mass"] < high)) for t in tables]
-
-
-def fit_bins(data, mc, generated, edges, n_starts):
-    """Fit every bin of mass on its own, from several starts: a free complex number for every wave."""
-    model = two_pseudoscalar_model(WAVES, polarisation=POLARISATION, reference=REFERENCES)
-    costs = [jp.ExtendedNLL(model, d, m, len(g["mass"])) for d, m, g in in_bins(edges, data, mc, generated)]
-    typical = np.sqrt(4 * np.pi * len(data["mass"]) / len(costs) / len(WAVES))
-    start = {name: jp.Parameter(typical, lower=-5 * typical, upper=5 * typical) for name in model.start()}
-    return model, jp.fit_many(costs, jp.random_starts(1, start, n_starts))
-
-
-def fit_resonances(model, data, mc, n_generated, truth):
-    """Fit all masses at once, with the masses and widths of the resonances, from a start that is off by a tenth."""
+def start_near(truth):
+    """Start values that are off by up to a tenth, with limits for masses and widths."""
     rng = np.random.default_rng(9)
     start = {name: value * rng.uniform(0.9, 1.1) for name, value in truth.items()}
-    start |= {name: jp.Parameter(start[name], lower=0.5 * v, upper=2 * v) for name, v in RESONANCES.items()}
-    return jp.fit(jp.ExtendedNLL(model, data, mc, n_generated), start)
+    return start | {name: jp.Parameter(start[name], lower=0.5 * v, upper=2 * v) for name, v in RESONANCES.items()}
 
 
-def yields(model, result):
-    """Number of produced events of every wave of a bin, the square of its coupling over the solid angle."""
-    return result.propagate(
-        lambda p: {name: jnp.abs(c) ** 2 / (4 * jnp.pi) for name, c in model.coupling_values(p).items()}
-    )
+def spectra(model, params, generated, edges):
+    """Number of produced events of every wave in bins of mass."""
+    out = {}
+    for wave in WAVES:
+        intensity = jp.evaluate(model.only(f"{wave}*"), params, generated)
+        out[wave] = np.histogram(generated["mass"], edges, weights=intensity / len(generated))[0]
+    return out
 
 
-def distance(result, truth):
-    """Chi-squared of fitted parameters to true ones with the covariance of the fit, and how many they are."""
-    free = [i for i, name in enumerate(result.names) if name not in result.fixed]
-    off = np.array([result.values[result.names[i]] - truth[result.names[i]] for i in free])
-    return off @ np.linalg.solve(result.covariance[np.ix_(free, free)], off), len(free)
+def phases(model, params, mass):
+    """Phase of every wave to the reference of its reflectivity, at some masses."""
+    amplitudes = {key: np.asarray(values) for key, values in partial_waves(model, params, {"mass": mass}).items()}
+    key = {wave: ("SPD".index(wave[0]), int(wave[1]), 1 if wave[2] == "+" else -1) for wave in WAVES}
+    return {(a, b): np.angle(amplitudes[key[a]] * amplitudes[key[b]].conj()) for a, b in PAIRS}
 
 
-def expected_yields(model, params, scale, table):
-    """Number of produced events of every wave, summed over generated ones."""
-    return {name[:3]: scale * jp.evaluate(model.only(name), params, table).sum() for name in model.names}
+def nearest_images(fits, expected):
+    """Bins as a table. They can't tell phases from their opposites: take those that are nearer to what is expected."""
+    table = fits.to_pandas()
+    for reference in REFERENCES:
+        columns = {f"phase {a} - {b}": expected[a, b] for a, b in PAIRS if b == reference}
+        near, far = (sum(np.cos(s * table[name] - e) for name, e in columns.items()) for s in (1, -1))
+        table[[*columns]] = table[[*columns]].mul(np.where(near > far, 1, -1), axis=0)
+    return table
 
 
-def moments(found, i, tables):
-    """Moments of the events of a bin, corrected for acceptance, and of the waves that were fitted to them."""
-    data, mc, generated = tables
-    acceptance = acceptance_matrix(
-        mc["costheta"], mc["phi"], 4, n_generated=len(generated["mass"]), Phi=mc["Phi"], polarisation=POLARISATION
-    )
-    seen = moments_of_data(
-        data["costheta"], data["phi"], 4, Phi=data["Phi"], polarisation=POLARISATION, acceptance=acceptance
-    )
-    # Couplings squared count events over the solid angle, and moments of amplitudes have a 2.
-    waves = found["fits"][i].propagate(
-        lambda p: moments_of_amplitudes(partial_waves(found["binned"], p), lmax=4).values / (8 * jnp.pi)
-    )
-    return seen, waves
-
-
-def draw(folder, found):
-    """Draw intensities, phases, moments and the Argand diagram."""
-    import matplotlib.pyplot as plt
-
-    folder.mkdir(parents=True, exist_ok=True)
-    edges, fits, binned = found["edges"], found["fits"], found["binned"]
-    middle, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
-
-    fig, axes = plt.subplots(3, 3, figsize=(11, 9), sharex=True, layout="constrained")
-    for ax, wave in zip(axes.flat, WAVES, strict=True):
-        values = [[getattr(row, what)[wave] for row in found["yields"]] for what in ("value", "error")]
-        ax.errorbar(middle, values[0], values[1], half, fmt="k.", label="fit in bins")
-        fitted = [found["fitted_yields"][i][wave] for i in range(len(middle))]
-        ax.stairs(fitted, edges, color="C0", lw=1.5, label="fit with resonances")
-        ax.stairs([row[wave] for row in found["true_yields"]], edges, color="C3", ls="--", label="put in")
-        ax.set(title=f"${wave[0]}_{{{wave[1]}}}^{{{wave[2]}}}$", ylim=(0, None))
-    axes[0, 0].legend(fontsize=8)
-    fig.supxlabel("$m(\\eta\\pi^0)$ [GeV]")
-    fig.supylabel(f"events per {2e3 * half[0]:.0f} MeV")
-    fig.savefig(folder / "waves.png", dpi=150)
-
-    grid = np.linspace(edges[0], edges[-1], 200)
-    fig, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
-    curves = {k: partial_waves(found["shaped"], p, {"mass": grid}) for k, p in found["curves"].items()}
-    pairs = [((1, 1, 1), "P1+"), ((0, 0, 1), "S0+"), ((2, 1, 1), "D1+")]
-    for ax, (key, wave) in zip(axes, pairs, strict=True):
-        # Bins can't tell a phase from its opposite: all couplings of one reflectivity may be conjugated together.
-        phases = [fits[i].propagate(lambda p, w=wave: jnp.abs(jnp.angle(binned.couplings[w](p)))) for i in fits]
-        signs = [np.sign(fits[i].values["D2+.re"]) for i in fits]
-        shown = [f.value if sign > 0 else np.pi - f.value for f, sign in zip(phases, signs, strict=True)]
-        ax.errorbar(middle, np.degrees(shown), np.degrees([f.error for f in phases]), half, fmt="k.", label="bins")
-        for (label, amplitudes), style in zip(curves.items(), ("C0-", "C3--"), strict=True):
-            phase = np.abs(np.angle(np.asarray(amplitudes[key] * np.conj(amplitudes[2, 2, 1]))))
-            ax.plot(grid, np.degrees(phase), style, label=label)
-        ax.set(
-            xlabel="$m(\\eta\\pi^0)$ [GeV]",
-            ylabel="degrees",
-            ylim=(0, 180),
-            title=f"|phase of {wave} to D2+|",
+def moments_of_bins(edges, data, mc, generated):
+    """Moments of the events in bins, corrected for acceptance, as a table."""
+    rows = []
+    cut = [jp.bin_by_edges(table, "mass", edges) for table in (data, mc, generated)]
+    for low, high, seen, passed, thrown in zip(edges[:-1], edges[1:], *cut, strict=True):
+        acceptance = acceptance_matrix(
+            passed["costheta"], passed["phi"], 4, n_generated=len(thrown), Phi=passed["Phi"], polarisation=POLARISATION
         )
-    axes[0].legend()
-    fig.savefig(folder / "phases.png", dpi=150)
+        found = moments_of_data(
+            seen["costheta"], seen["phi"], 4, Phi=seen["Phi"], polarisation=POLARISATION, acceptance=acceptance
+        )
+        row = {"low": low, "high": high, "centre": (low + high) / 2}
+        row |= {f"yield {name}": value for name, value in zip(found.names, np.asarray(found.values), strict=True)}
+        row |= {f"yield {name} error": error for name, error in zip(found.names, np.asarray(found.errors), strict=True)}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
-    chosen = [(0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 2, 0), (0, 4, 0), (1, 0, 0), (1, 1, 1), (1, 2, 0), (2, 2, 1)]
-    both = [moments(found, i, t) for i, t in enumerate(in_bins(edges, found["data"], found["mc"], found["generated"]))]
-    fig, axes = plt.subplots(3, 3, figsize=(11, 9), sharex=True, layout="constrained")
-    for ax, index in zip(axes.flat, chosen, strict=True):
-        place = both[0][0].indices.index(index)
-        values = [float(seen.values[place]) for seen, _ in both]
-        ax.errorbar(middle, values, [float(seen.errors[place]) for seen, _ in both], half, fmt="k.", label="events")
-        value, error = (np.array([getattr(w, what)[place] for _, w in both]) for what in ("value", "error"))
+
+def moments_of_waves(model, params):
+    """Some moments of the waves of a bin by name."""
+    found = moments_of_amplitudes(partial_waves(model, params), lmax=4)
+    # Couplings squared count events over the solid angle, and moments of amplitudes have a 2.
+    return {name: found.values[found.names.index(name)] / (8 * jnp.pi) for name in MOMENTS}
+
+
+def draw(folder, binned, fits, shaped, both, samples):
+    """Draw intensities, phases, moments, the Argand diagram, and projections.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    binned, fits
+        Model and fits of bins.
+    shaped, both
+        Model of all masses, and parameters by label.
+    samples
+        Data, accepted and generated Monte Carlo.
+    """
+    from jaxpwa import plot
+
+    data, mc, generated = samples
+    edges, grid = fits.edges, np.linspace(fits.edges[0], fits.edges[-1], 200)
+    label = "$m(\\eta\\pi^0)$ [GeV]"
+
+    waves = {name: spectra(shaped, params, generated, edges) for name, params in both.items()}
+    curves = {wave: {name: (edges, waves[name][wave]) for name in both} for wave in WAVES}
+    axes = plot.intensities(fits, WAVES, curves=curves, titles=TITLES, label=label)
+    axes[0].figure.savefig(folder / "waves.png")
+
+    turns = {name: phases(shaped, params, grid) for name, params in both.items()}
+    curves = {pair: {name: (grid, turns[name][pair]) for name in both} for pair in PAIRS}
+    table = nearest_images(fits, phases(shaped, both["fit"], fits.centres))
+    axes = plot.phases(table, PAIRS, curves=curves, titles=TITLES, label=label, columns=4)
+    axes[0].figure.savefig(folder / "phases.png")
+
+    axes = plot.intensities(moments_of_bins(edges, data, mc, generated), MOMENTS, label=label, points="events")
+    table = fits.derive({"moment": lambda p: moments_of_waves(binned, p)}).to_pandas()
+    for ax, name in zip(axes, MOMENTS, strict=True):
+        value, error = table[f"moment {name}"], table[f"moment {name} error"]
         ax.stairs(value + error, edges, baseline=value - error, fill=True, color="C0", alpha=0.5, label="waves in bins")
-        ax.set_title(both[0][0].names[place])
-        ax.axhline(0, color="grey", lw=0.5)
-    axes[0, 0].legend(fontsize=8)
-    fig.supxlabel("$m(\\eta\\pi^0)$ [GeV]")
-    fig.savefig(folder / "moments.png", dpi=150)
+    axes[0].legend()
+    axes[0].figure.savefig(folder / "moments.png")
 
-    fig, ax = plt.subplots(figsize=(5, 5), layout="constrained")
-    for (label, amplitudes), style in zip(curves.items(), ("C0-", "C3--"), strict=True):
-        z = np.asarray(amplitudes[1, 1, 1])
-        ax.plot(z.real, z.imag, style, label=label)
-        for mass in (1.1, 1.3, 1.5):
-            at = np.argmin(abs(grid - mass))
-            ax.plot(z.real[at], z.imag[at], style[:2] + ".")
-            if style == "C0-":
-                ax.annotate(f" {mass:.1f} ", (z.real[at], z.imag[at]), fontsize=8, ha="right")
-    ax.set(xlabel="Re P1+", ylabel="Im P1+", title="the exotic wave, mass in GeV", aspect="equal")
+    exotic = {name: np.asarray(partial_waves(shaped, p, {"mass": grid})[1, 1, 1]) for name, p in both.items()}
+    ax = plot.argand(exotic["fit"], masses=grid, marks=(1.1, 1.3, 1.5), label=label)
+    ax.plot(exotic["put in"].real, exotic["put in"].imag, "k--", lw=1, label="put in")
+    ax.set(xlabel=f"Re {TITLES['P1+']}", ylabel=f"Im {TITLES['P1+']}", title="the exotic wave")
     ax.legend()
-    fig.savefig(folder / "argand.png", dpi=150)
-    plt.close("all")
-    print(f"pictures: {', '.join(str(folder / f'{n}.png') for n in ('waves', 'phases', 'moments', 'argand'))}")
+    ax.figure.savefig(folder / "argand.png")
+
+    columns = {"mass": label, "costheta": "$\\cos\\theta$", "phi": "$\\phi$ [rad]", "Phi": "$\\Phi$ [rad]"}
+    parts = {"$S$": "S*", "$P$": "P*", "$D$": "D*"}
+    axes = plot.projections(columns, data, mc, shaped, both["fit"], components=parts, n_generated=len(generated))
+    axes[0].figure.savefig(folder / "projections.png")
+    print(f"pictures: {', '.join(sorted(str(path) for path in folder.glob('*.png')))}")
 
 
 def main(arguments=None):
-    """Generate, fit in bins and with resonances; return what was put in and what came out."""
+    """Generate, fit in bins and with resonances; return the fits and what was put in."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few events and bins")
     parser.add_argument("--plots", type=Path, help="folder for pictures")
@@ -276,53 +257,60 @@ def main(arguments=None):
     events, angle = generate(1, n_events)
     flat = columns(events, angle)
     produced, report = jp.rejection_sample(2, shaped, truth, flat)
-    data = some(flat, produced & accepted(events, 3))
-    print(f"produced: {report}\nseen: {len(data['mass'])}")
+    data = flat.select(produced & accepted(events, 3))
+    print(f"produced: {report}\nseen: {len(data)}")
+    # Expected events are n_generated times the mean intensity, so couplings grow with the number of produced events.
+    truth = {k: v * (1 if k in RESONANCES else np.sqrt(n_events / report.maximum)) for k, v in truth.items()}
     # Monte Carlo, independent of it.
     events, angle = generate(4, n_events)
     generated = columns(events, angle)
-    mc = some(generated, accepted(events, 5))
+    mc = generated.select(accepted(events, 5))
 
-    edges = np.linspace(1.04, 1.6, n_bins + 1)
-    binned, fits = fit_bins(data, mc, generated, edges, n_starts)
-    print(f"{len(fits)} bins of mass: {fits.problem or 'every fit is valid'}")
-    scale = 1 / report.maximum
-    true_bins = [expected_yields(shaped, truth, scale, table) for (table,) in in_bins(edges, flat)]
-    in_the_bins = [yields(binned, fits[i]) for i in fits]
-    pulls = [(y.value[w] - t[w]) / y.error[w] for y, t in zip(in_the_bins, true_bins, strict=True) for w in WAVES]
+    binned = two_pseudoscalar_model(WAVES, polarisation=POLARISATION, reference=REFERENCES)
+    # Bins have several minima, some nearly as good as the best (column next): that needs many starts.
+    fits = jp.fit_bins(
+        binned,
+        {"data": data, "accepted_mc": mc, "generated_mc": generated},
+        np.linspace(1.04, 1.6, n_bins + 1),
+        start=binned.start(),
+        starts=n_starts,
+        seed=1,
+        folder=options.plots and options.plots / f"{n_bins} bins",
+    )
+    print(f"\n{fits}")
+    table, true_bins = fits.to_pandas(), spectra(shaped, truth, flat, fits.edges)
+    pulls = np.array([(table[f"yield {w}"] - true_bins[w]) / table[f"yield {w} error"] for w in WAVES])
     print(
-        f"yields of waves in bins: {np.mean(np.abs(pulls) < 2):.0%} within two standard deviations of what was put in"
+        f"yields of waves in bins: {np.mean(np.abs(pulls) < 2):.0%} within two standard deviations of what was put in\n"
     )
 
-    # Expected events are n_generated times the mean intensity, so couplings grow with the number of produced events.
-    scaled = {k: v * (1 if k in RESONANCES else np.sqrt(n_events * scale)) for k, v in truth.items()}
-    resonances = fit_resonances(shaped, data, mc, n_events, scaled)
+    cost = jp.ExtendedNLL(shaped, data, mc, n_events)
+    resonances = jp.fit(cost, start_near(truth))
     print(resonances)
-    print("\nparameter              put in       fitted")
-    for name, value in scaled.items():
-        print(f"{name:20s} {value:10.4g}   {resonances.values[name]:10.4g} +- {resonances.errors[name]:.2g}")
-    chi2, n = distance(resonances, scaled)
-    print(f"distance of all parameters from what was put in: chi2 = {chi2:.1f} for {n}")
-    fitted_bins = [expected_yields(shaped, resonances.values, 1 / n_events, t) for (t,) in in_bins(edges, generated)]
-    found = {
-        "data": data,
-        "mc": mc,
-        "generated": generated,
-        "edges": edges,
-        "binned": binned,
-        "fits": fits,
-        "yields": in_the_bins,
-        "pulls": pulls,
-        "true_yields": true_bins,
-        "shaped": shaped,
-        "resonances": resonances,
-        "chi2": (chi2, n),
-        "curves": {"fit": resonances.values, "put in": scaled},
-        "fitted_yields": fitted_bins,
-    }
+    compared = {"put in": truth, "fitted": resonances.values, "error": resonances.errors}
+    print(f"\n{pd.DataFrame(compared).map('{:.4g}'.format)}")
+    chi2 = 2 * (cost(truth) - resonances.fval)
+    print(f"distance of all parameters from what was put in: chi2 = {chi2:.1f} for {len(truth)}")
+    columns_compared = ["mass", "costheta", "phi", "Phi"]
+    test = jp.chi2_test(resonances, shaped, data, mc, columns_compared, bins=50, n_generated=n_events)
+    print(f"\nquality of the fit\n{test}")
+
+    names = {wave: f"{wave}*" for wave in WAVES}
+    parity = {"natural parity": "+ *", "unnatural parity": "- *"}
+    yields = jp.yields(resonances, shaped, generated, accepted_mc=mc, names=names, groups=parity)
+    true_yields = {wave: float(n[0]) for wave, n in spectra(shaped, truth, flat, [LOW, HIGH]).items()}
+    print(f"\n{yields}\nput in: {', '.join(f'{wave} {n:.0f}' for wave, n in true_yields.items())}")
+    pulls = [(yields[wave].value - true_yields[wave]) / yields[wave].error for wave in WAVES]
+    print(f"largest difference of a yield from what was put in: {np.abs(pulls).max():.1f} standard deviations")
+    # Harmonics are orthogonal: waves interfere where the detector has holes.
+    print(f"\nof the events seen\n{jp.fit_fractions(resonances, shaped, mc, names=names)}")
     if options.plots:
-        draw(options.plots, found)
-    return found
+        from jaxpwa import plot
+
+        both = {"fit": resonances.values, "put in": truth}
+        with plot.style(savefig_dpi=150):
+            draw(options.plots, binned, fits, shaped, both, (data, mc, generated))
+    return fits, resonances, truth
 
 
 if __name__ == "__main__":

@@ -267,6 +267,16 @@ def test_intensities_share_one_axes_where_one_is_given():
     assert ax.get_ylabel() == "events / 0.2 GeV"
 
 
+def test_curves_that_coincide_are_told_apart_by_dashes_and_points_have_the_name_given():
+    curve = (np.array([1.0, 1.2]), np.array([5.0, 6.0]))
+    (ax,) = plot.intensities(table(), "S", curves={"S": {"fit": curve, "put in": curve}}, points="events")
+    dashes = {
+        line.get_label(): line.get_linestyle() for line in ax.get_lines() if line.get_label() in ("fit", "put in")
+    }
+    assert dashes == {"fit": "-", "put in": "--"}
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["events", "fit", "put in"]
+
+
 def test_wrapped_phases_show_the_table_in_degrees_and_no_line_crosses_the_plane():
     grid = np.linspace(1, 2, 50)
     phase = np.linspace(2.5, 4.5, 50)

@@ -61,6 +61,15 @@ def test_a_result_says_what_was_minimised_over_which_events_and_how(result):
     assert jp.fit(jp.UnbinnedNLL(gauss, other), result).samples[0]["fingerprint"] != sample["fingerprint"]
 
 
+def test_a_result_is_a_table_of_its_parameters(result):
+    table = result.to_pandas()
+    assert list(table.index) == list(result.names)
+    assert table["value"].to_dict() == result.values
+    assert table.loc["A1", ["minos_lower", "minos_upper"]].tolist() == list(result.minos["A1"])
+    assert table.loc["A2", ["lower", "upper"]].tolist() == [3.3, 4.0]
+    assert table["note"].tolist() == ["", "at limit", "", "fixed"]
+
+
 def test_files_of_the_first_format_are_still_read(result, tmp_path):
     plain = {**result.to_dict(), "format_version": 1}
     for name in ("covariance_kind", "tied", "definition", "settings", "samples"):

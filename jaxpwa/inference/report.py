@@ -35,15 +35,13 @@ def _rows(result: "FitResult") -> tuple[list[str], list[list[str]]]:
     rows = []
     for name, value in result.values.items():
         shown, error = rounded(value, result.errors[name])
-        kinds = {"fixed": result.fixed, "at limit": result.at_limit, "tied": result.tied}
-        note = next((kind for kind, names in kinds.items() if name in names), "")
         row = [name, shown, error]
         if result.minos:
             row += [_minos_cell(e, result.errors[name]) for e in result.minos.get(name, (None, None))]
         if result.limits:
             low, high = result.limits.get(name, (-math.inf, math.inf))
             row += [f"{low:.6g}" if math.isfinite(low) else "", f"{high:.6g}" if math.isfinite(high) else ""]
-        rows.append([*row, note])
+        rows.append([*row, result._note(name)])
     if not any(row[-1] for row in rows):
         header.pop()
         rows = [row[:-1] for row in rows]

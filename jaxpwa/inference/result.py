@@ -10,6 +10,7 @@ from typing import Any
 
 import iminuit
 import numpy as np
+import pandas as pd
 
 from jaxpwa.inference import report
 from jaxpwa.inference.propagate import Estimate, propagate
@@ -162,6 +163,33 @@ class FitResult:
         0.499399 +- 0.005
         """
         return propagate(function, self.values, self.covariance)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per parameter.
+
+        Returns
+        -------
+        Columns ``value``, ``error``, ``minos_lower``, ``minos_upper``, ``lower``, ``upper`` (limits) and ``note``
+        (``"fixed"``, ``"at limit"``, ``"tied"`` or empty); the index is the name.
+        """
+        nothing, free = (np.nan, np.nan), (-np.inf, np.inf)
+        rows = {
+            name: [
+                value,
+                self.errors[name],
+                *self.minos.get(name, nothing),
+                *self.limits.get(name, free),
+                self._note(name),
+            ]
+            for name, value in self.values.items()
+        }
+        columns = ["value", "error", "minos_lower", "minos_upper", "lower", "upper", "note"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+    def _note(self, name: str) -> str:
+        """Say what is special about a parameter."""
+        kinds = {"fixed": self.fixed, "at limit": self.at_limit, "tied": self.tied}
+        return next((kind for kind, names in kinds.items() if name in names), "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the live Minuit object as plain lists, dicts, strings and numbers.

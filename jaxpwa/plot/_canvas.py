@@ -36,7 +36,7 @@ def grid(n: int, ax: Any, columns: int = 3, **subplots: Any) -> np.ndarray:
     width, height = pyplot.rcParams["figure.figsize"]
     size = (width, height) if n == 1 else (0.62 * width * columns, 0.66 * height * rows)
     figure, every = pyplot.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **subplots)
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.05)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.05)
     for spare in every.flat[n:]:
         spare.remove()
     for above in every.flat[max(0, n - columns) : n]:  # the last of each column keeps its labels

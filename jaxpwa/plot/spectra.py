@@ -57,7 +57,8 @@ def _points(ax: Axes, table: pd.DataFrame, y: np.ndarray, error: np.ndarray, **l
     for rows, own in ((valid, {"label": label}), (~valid, {"mfc": "white", "mew": 1.0, "alpha": 0.7})):
         if rows.any():
             length = np.where(np.isfinite(error[rows]), error[rows], 0.0)
-            ax.errorbar(x[rows], y[rows], length, half[:, rows], **look, **own)
+            width = None if look["fmt"] == "none" else half[:, rows]
+            ax.errorbar(x[rows], y[rows], length, width, **look, **own)
 
 
 def _curves_of(curves: Any, name: Any) -> dict[str, Curve]:
@@ -137,8 +138,8 @@ def intensities(
         _points(place, table, y, error, **look)
         highest = y + np.nan_to_num(error)
         for k, (text, curve) in enumerate(_curves_of(curves, name).items()):
-            own = {"color": look["color"], "ls": _DASHES[k % 3]} if together else {"label": text}
-            highest = np.append(highest, _line(place, curve, **({"color": PALETTE[2 * k % 10]} | own)))
+            own = {"color": look["color"]} if together else {"color": PALETTE[2 * k % 10], "label": text}
+            highest = np.append(highest, _line(place, curve, ls=_DASHES[k % 3], **own))
         tops[place] = max(tops.get(place, 0.0), float(np.nanmax(highest, initial=0.0)))
         if not together:
             place.set_title(title)
@@ -263,8 +264,8 @@ def phases(
                 _points(place, table, again, error, **(look | {"fmt": "none", "label": None}))
         for k, (text, (x, phase)) in enumerate(_curves_of(curves, pair).items()):
             x, phase = _ready(x, phase, unwrap, table["centre"].to_numpy(np.float64), y)
-            own = {"color": look["color"], "ls": _DASHES[k % 3]} if together else {"label": text}
-            _line(place, (x, phase * turn / (2 * np.pi)), **({"color": PALETTE[2 * k % 10]} | own))
+            own = {"color": look["color"]} if together else {"color": PALETTE[2 * k % 10], "label": text}
+            _line(place, (x, phase * turn / (2 * np.pi)), ls=_DASHES[k % 3], **own)
         if not together:
             place.set_title(title)
     if together:

@@ -54,7 +54,9 @@ class Fitted:
 
     @property
     def certain(self) -> dict[str, float]:
-        """Parameters without errors."""
+        """Parameters without errors, where there are others; plain values go with the code of a fit."""
+        if not self.covariance.any():
+            return {}
         return {n: v for (n, v), row in zip(self.values.items(), self.covariance, strict=True) if not row.any()}
 
     def covariance_of(self, jacobian: np.ndarray) -> np.ndarray:

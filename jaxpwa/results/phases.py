@@ -5,6 +5,7 @@ r"""Phase differences of waves.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -231,16 +232,23 @@ def _default_pairs(model: Any, fixed: frozenset[str]) -> list[tuple[tuple[str, s
     return found
 
 
-def _couplings(model: Any, names: list[str], values: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Return couplings ``(couplings,)`` and their derivatives ``(couplings, parameters)``, complex."""
+@lru_cache(maxsize=64)
+def _compiled_couplings(couplings: tuple[Any, ...], names: tuple[str, ...]) -> Any:
+    """Return the compiled real and imaginary parts of couplings, with derivatives: one code for all bins of a mass."""
 
     def both(vector: jax.Array) -> jax.Array:
-        found = model.coupling_values(dict(zip(values, vector, strict=True)))
-        c = jnp.stack([jnp.asarray(found[name], complex) for name in names])
+        params = dict(zip(names, vector, strict=True))
+        c = jnp.stack([jnp.asarray(coupling(params), complex) for coupling in couplings])
         return jnp.stack([c.real, c.imag])
 
-    at = jnp.asarray(list(values.values()))
-    (real, imag), (slope_real, slope_imag) = jax.device_get(jax.jit(lambda x: (both(x), jax.jacfwd(both)(x)))(at))
+    return jax.jit(lambda x: (both(x), jax.jacfwd(both)(x)))
+
+
+def _couplings(model: Any, names: list[str], values: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return couplings ``(couplings,)`` and their derivatives ``(couplings, parameters)``, complex."""
+    couplings = tuple(model.couplings[name] for name in names)
+    compiled = _compiled_couplings(couplings, tuple(values))
+    (real, imag), (slope_real, slope_imag) = jax.device_get(compiled(np.array(list(values.values()))))
     return real + 1j * imag, slope_real + 1j * slope_imag
 
 
