@@ -35,28 +35,35 @@ def test_the_example_runs_quickly(script, tmp_path):
     assert "NOT VALID" not in out
 
 
+def found(pattern, text):
+    """Return the groups of a pattern, which must be there."""
+    match = re.search(pattern, text)
+    assert match, pattern
+    return match.groups()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", AMPLITUDES)
 def test_the_amplitude_analysis_finds_its_truth_and_draws_it(script, tmp_path):
     out = run(script, "--quick", "--plots", "pictures", cwd=tmp_path)
     assert "valid: minimum found" in out
     assert "NOT VALID" not in out
-    chi2, n = map(float, re.search(r"from what was put in: chi2 = (\S+) for (\d+)", out).groups())
+    chi2, n = map(float, found(r"from what was put in: chi2 = (\S+) for (\d+)", out))
     # The truth is no better than the minimum, and no worse than five standard deviations of chi-squared.
     assert 0 <= chi2 < n + 5 * np.sqrt(2 * n)
     # Numbers derived from the parameters, with their own errors, and the data against the fit.
-    largest = float(re.search(r"largest difference of a \w+ from what was put in: (\S+) standard", out)[1])
+    largest = float(found(r"largest difference of a \w+ from what was put in: (\S+) standard", out)[0])
     assert largest < 4
-    p_value = float(re.search(r"quality of the fit\n.* p = ([^ ,]+)", out)[1])
+    p_value = float(found(r"quality of the fit\n.* p = ([^ ,]+)", out)[0])
     assert p_value > 1e-3
     for picture in AMPLITUDES[script]:
         content = (tmp_path / "pictures" / f"{picture}.png").read_bytes()
         assert content[:8] == b"\x89PNG\r\n\x1a\n"
         assert len(content) > 20_000
     if script == "eta_pi_polarised.py":
-        low, high, valid = re.search(r"4 bins of mass from (\S+) to (\S+): (\d) with a valid fit", out).groups()
+        low, high, valid = found(r"4 bins of mass from (\S+) to (\S+): (\d) with a valid fit", out)
         assert (float(low), float(high), int(valid)) == (1.04, 1.6, 4)
-        within = float(re.search(r"yields of waves in bins: (\d+)%", out)[1])
+        within = float(found(r"yields of waves in bins: (\d+)%", out)[0])
         assert within >= 60
         assert len(list((tmp_path / "pictures" / "4 bins").glob("bin_*.json"))) == 4
 
