@@ -29,6 +29,13 @@ def rho_folder(shared_data: Path) -> Path:
     return shared_data / "pypwa" / "tests" / "test_data" / "docs" / "program_data" / "rho"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_code_is_let_go():
+    """Give back the memory of code that no other file of tests runs."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(autouse=True)
 def _kinds_that_are_installed(request: pytest.FixtureRequest) -> None:
     """Skip tests of amplitudes whose library is not there."""
