@@ -69,7 +69,7 @@ def probability_of(cl: float) -> float:
 
 def starting_point(result: FitResult) -> dict[str, Parameter]:
     """Return the parameters of the fit as start values, with limits and what was fixed; none that were tied."""
-    tied = getattr(result, "tied", ())
+    tied = result.tied
     start = {}
     for name in (n for n in result.values if n not in tied):
         low, high = result.limits.get(name, (-np.inf, np.inf))
@@ -152,7 +152,7 @@ class Fitted:
         names = list(names)
         unknown = [n for n in names if n not in start]
         if unknown:
-            tied = [n for n in unknown if n in getattr(result, "tied", ())]
+            tied = [n for n in unknown if n in result.tied]
             why = f" {known(tied)} follows from others: explore those." if tied else ""
             msg = f"unknown parameter {known(unknown)}; the fit has: {known(start)}.{why}"
             raise ValueError(msg)

@@ -23,7 +23,7 @@ _TURN = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class Contour:
+class Contour(report.Tabular):
     """The border of a joint confidence region of two parameters.
 
     Attributes
@@ -61,14 +61,6 @@ class Contour:
             for name, best, a, b in zip(self.names, self.best, low, high, strict=True)
         ]
         return heading, ["name", "fit", "lowest", "highest"], rows
-
-    def __str__(self) -> str:
-        heading, header, rows = self._table()
-        return f"{heading}\n{report.text_table(header, rows)}"
-
-    def _repr_html_(self) -> str:
-        heading, header, rows = self._table()
-        return f"<div><p style='margin:0'>{report.escaped(heading)}</p>{report.html_table(header, rows)}</div>"
 
 
 def contour(cost: Cost, result: FitResult, a: str, b: str, *, cl: float = 0.68, points: int = 64) -> Contour:

@@ -73,7 +73,7 @@ class WeakDirections(Sequence[WeakDirection]):
 
 def _moving(result: FitResult) -> list[str]:
     """Return the parameters that the fit varied and that are not at a limit."""
-    out = {*result.fixed, *result.at_limit, *getattr(result, "tied", ())}
+    out = {*result.fixed, *result.at_limit, *result.tied}
     return [n for n in result.values if n not in out]
 
 

@@ -18,7 +18,7 @@ def _shown(delta: Any) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
+class Profile(report.Tabular):
     """The cost along one parameter.
 
     Attributes
@@ -127,17 +127,9 @@ class Profile:
             header, rows = header[:-1], [row[:-1] for row in rows]
         return heading, header, rows
 
-    def __str__(self) -> str:
-        heading, header, rows = self._table()
-        return f"{heading}\n{report.text_table(header, rows)}"
-
-    def _repr_html_(self) -> str:
-        heading, header, rows = self._table()
-        return f"<div><p style='margin:0'>{report.escaped(heading)}</p>{report.html_table(header, rows)}</div>"
-
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class Surface(report.Tabular):
     """The cost over the plane of two parameters.
 
     Attributes
@@ -209,14 +201,6 @@ class Surface:
             [f"{self.x[i]:.5g}", *(_shown(self.delta[i, j]) for j in columns)] for i in _few(len(self.x), _ROWS_SHOWN)
         ]
         return heading, header, rows
-
-    def __str__(self) -> str:
-        heading, header, rows = self._table()
-        return f"{heading}\n{report.text_table(header, rows)}"
-
-    def _repr_html_(self) -> str:
-        heading, header, rows = self._table()
-        return f"<div><p style='margin:0'>{report.escaped(heading)}</p>{report.html_table(header, rows)}</div>"
 
 
 def rise_of(cl: float, errordef: float) -> float:

@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxpwa.engine.blocks import PlacedEvents
 from jaxpwa.engine.resampled import place_counts, resampled_sums
-from jaxpwa.engine.sums import EventSum
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.penalties import GaussianTerm, PenaltyTerm
 from jaxpwa.inference.summands import log_intensity, plain_intensity
@@ -16,15 +15,11 @@ from jaxpwa.inference.terms import EventTerm
 from jaxpwa.inference.ties import TiedTerm
 
 
-def _is_data(term: Any) -> bool:
-    return isinstance(term, EventTerm) and term.total.spec.summand is log_intensity
-
-
 def refuse_what_has_no_events(cost: Cost) -> None:
     """Refuse costs whose data are no events that could be drawn again."""
     n_data = 0
     for term in _flat(cost._terms):
-        n_data += _is_data(term)
+        n_data += isinstance(term, EventTerm) and term.is_data
         is_sum = isinstance(term, EventTerm) and term.total.spec.summand in (log_intensity, plain_intensity)
         if not is_sum and not isinstance(term, (GaussianTerm, PenaltyTerm)):
             what = f"bins or points ({term.what})" if isinstance(term, EventTerm) else "intensities from outside of JAX"
@@ -72,8 +67,8 @@ class Replicas:
         """Draw ``n`` samples."""
         counts, placed, shifts = [], [], []
         for term in _flat(cost._terms):
-            if _is_data(term):
-                total = _events_of(term)
+            if isinstance(term, EventTerm) and term.is_data:
+                total = term.placed
                 drawn = np.minimum(rng.poisson(1.0, (n, total.n_events)), 255).astype(np.uint8).T
                 counts.append(drawn)
                 placed.append(place_counts(total, drawn))
@@ -95,9 +90,9 @@ class Replicas:
                 values, gradients = self._sum(term.inner._terms, np.stack(full), data, shifts)
                 out[0] += term.scale * values
                 out[1] += term.scale * np.einsum("kj,kji->ki", gradients, np.stack(jacobians))
-            elif _is_data(term):
+            elif isinstance(term, EventTerm) and term.is_data:
                 number = next(data)
-                values, gradients = resampled_sums(_events_of(term), thetas[:, term.index], self.placed[number])
+                values, gradients = resampled_sums(term.placed, thetas[:, term.index], self.placed[number])
                 out[0] += term.scale * values + term.offset
                 out[1][:, term.index] += term.scale * gradients
                 w = term.data.weights[term.data.weights != 0]
@@ -130,7 +125,7 @@ class Replicas:
                 inside = self._single(term.inner._terms, number, data, shifts)
                 inner = Cost(inside, term.inner.errordef, term.inner.ndata, term.inner._label).bind(term.inner._known)
                 out.append(replace(term, inner=inner))
-            elif _is_data(term):
+            elif isinstance(term, EventTerm) and term.is_data:
                 counts = self.counts[next(data)][:, number]
                 w = np.zeros(term.data.n_events)
                 counted = np.flatnonzero(term.data.weights)
@@ -147,8 +142,3 @@ class Replicas:
             else:
                 out.append(term)
         return out
-
-
-def _events_of(term: EventTerm) -> EventSum:
-    assert isinstance(term.total, EventSum)
-    return term.total

@@ -125,3 +125,19 @@ def html(result: "FitResult") -> str:
         f"<div><p style='margin:0'><b style='color:{colour}'>{escaped(status)}</b><br>{said}</p>"
         f"{html_table(*_rows(result))}</div>"
     )
+
+
+class Tabular:
+    """A record that prints as a heading and a table: as text in terminals, as HTML in Jupyter."""
+
+    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+        """Return a heading, the header and the rows of the table."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        heading, header, rows = self._table()
+        return f"{heading}\n{text_table(header, rows)}"
+
+    def _repr_html_(self) -> str:
+        heading, header, rows = self._table()
+        return f"<div><p style='margin:0'>{escaped(heading)}</p>{html_table(header, rows)}</div>"

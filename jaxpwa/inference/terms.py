@@ -167,6 +167,17 @@ class EventTerm:
         """Names of the parameters, or None: as many as there will be."""
         return None if self.is_open else self.total.spec.parameters
 
+    @property
+    def is_data(self) -> bool:
+        """Whether this is a sum of ln I, over data."""
+        return self.total.spec.summand is log_intensity
+
+    @property
+    def placed(self) -> EventSum:
+        """The sum over the events themselves; that of ln I never goes over pseudo-events."""
+        assert isinstance(self.total, EventSum)
+        return self.total
+
     def bind(self, names: tuple[str, ...]) -> "EventTerm":
         """Find this term's parameters among ``names``."""
         spec, total, account = self.total.spec, self.total, self.account

@@ -23,23 +23,18 @@ import numpy as np
 
 from jaxpwa._checks import known
 from jaxpwa.engine.scores import scores, squared_scores, with_squared_weights
-from jaxpwa.engine.sums import EventSum
 from jaxpwa.inference.cost import Cost, Term
-from jaxpwa.inference.summands import log_intensity
 from jaxpwa.inference.supplied import SuppliedTerm
 from jaxpwa.inference.terms import EventTerm
 from jaxpwa.inference.ties import TiedTerm
+from jaxpwa.inference.traceable import event_terms
 
 KINDS = ("auto", "hessian", "asymptotic", "sumw2")
 
 
 def data_terms(terms: Iterable[Any]) -> Iterator[EventTerm]:
     """Yield the sums of ln I over data, inside of ties too."""
-    for term in terms:
-        if isinstance(term, TiedTerm):
-            yield from data_terms(term.inner._terms)
-        elif isinstance(term, EventTerm) and term.total.spec.summand is log_intensity:
-            yield term
+    return (term for term in event_terms(terms) if term.is_data)
 
 
 def _has_weights(term: EventTerm) -> bool:
@@ -129,12 +124,12 @@ def _scatter(terms: Iterable[Any], theta: np.ndarray, kind: str, influence: Any)
     """Return by how much the gradient of the cost scatters from sample to sample, ``(n, n)``."""
     terms = list(terms)
     matrix = np.zeros((len(theta), len(theta)))
-    likelihoods = {id(term.likelihood) for term in terms if isinstance(term, EventTerm) and _is_data(term)}
+    likelihoods = {id(term.likelihood) for term in terms if isinstance(term, EventTerm) and term.is_data}
     for term in terms:
         if isinstance(term, TiedTerm):
             full, jacobian, _ = term.expand(theta)
             matrix += jacobian.T @ _scatter(term.scaled_terms(), full, kind, influence) @ jacobian
-        elif isinstance(term, EventTerm) and _is_data(term):
+        elif isinstance(term, EventTerm) and term.is_data:
             partner = _partner(term, terms)
             if kind == "sumw2":
                 matrix += _of_squared_weights(term, partner, theta)
@@ -152,19 +147,9 @@ def _partner(term: EventTerm, terms: list[Any]) -> EventTerm | None:
     """Return the Monte Carlo that is in one likelihood with data."""
     for other in terms:
         same = isinstance(other, EventTerm) and other.likelihood is term.likelihood is not None
-        if same and not _is_data(other):
+        if same and not other.is_data:
             return other
     return None
-
-
-def _is_data(term: EventTerm) -> bool:
-    return term.total.spec.summand is log_intensity
-
-
-def _placed(term: EventTerm) -> EventSum:
-    """Return the sum over a term's events; that of ln I never goes over pseudo-events."""
-    assert isinstance(term.total, EventSum)
-    return term.total
 
 
 def _slope_of_norm(partner: EventTerm | None, theta: np.ndarray) -> np.ndarray:
@@ -178,7 +163,7 @@ def _slope_of_norm(partner: EventTerm | None, theta: np.ndarray) -> np.ndarray:
 
 def _of_events(term: EventTerm, partner: EventTerm | None, theta: np.ndarray) -> np.ndarray:
     """Return ``sum w**2 g g^T``."""
-    squares = squared_scores(_placed(term), theta[term.index])
+    squares = squared_scores(term.placed, theta[term.index])
     outer, linear = np.zeros((len(theta), len(theta))), np.zeros(len(theta))
     outer[np.ix_(term.index, term.index)] = squares.outer
     linear[term.index] = squares.linear
@@ -189,7 +174,7 @@ def _of_events(term: EventTerm, partner: EventTerm | None, theta: np.ndarray) ->
 
 def _of_squared_weights(term: EventTerm, partner: EventTerm | None, theta: np.ndarray) -> np.ndarray:
     """Return the Hessian of the likelihood in which each event has the square of its weight."""
-    squared = replace(term, total=with_squared_weights(_placed(term)), scale=term.scale * abs(term.scale))
+    squared = replace(term, total=with_squared_weights(term.placed), scale=term.scale * abs(term.scale))
     matrix = _hessian(squared, theta)
     if partner is not None:
         w = term.data.weights
@@ -202,7 +187,7 @@ def _of_dependent_weights(term: EventTerm, partner: EventTerm | None, theta: np.
     w = term.data.weights
     g = np.zeros((len(w), len(theta)))
     counted = np.flatnonzero(w)
-    g[np.ix_(counted, term.index)] = scores(_placed(term), theta[term.index])
+    g[np.ix_(counted, term.index)] = scores(term.placed, theta[term.index])
     g[counted] -= _slope_of_norm(partner, theta)
     moves: Callable[[np.ndarray], Any] = getattr(influence, "influence_on", influence)
     by_others = np.asarray(moves(g), np.float64)

@@ -22,7 +22,7 @@ _POINTS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Posterior:
+class Posterior(report.Tabular):
     """Draws from exp(-cost), of `sample_posterior`.
 
     Attributes
@@ -233,14 +233,6 @@ class Posterior:
         for name, value in self.fixed.items():
             rows.append([name, f"{value:.6g}", "fixed", "", "", "", ""])
         return heading, header, rows
-
-    def __str__(self) -> str:
-        heading, header, rows = self._table()
-        return f"{heading}\n{report.text_table(header, rows)}"
-
-    def _repr_html_(self) -> str:
-        heading, header, rows = self._table()
-        return f"<div><p style='margin:0'>{report.escaped(heading)}</p>{report.html_table(header, rows)}</div>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))

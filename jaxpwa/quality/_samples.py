@@ -14,19 +14,8 @@ from jaxpwa.inference.result import FitResult
 from jaxpwa.simulation.evaluate import evaluate
 
 
-class Record:
+class Record(report.Tabular):
     """A record that prints as a table: heading, header and rows come from ``_table``."""
-
-    def _table(self) -> tuple[str, list[str], list[list[str]]]:
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        heading, header, rows = self._table()
-        return f"{heading}\n{report.text_table(header, rows)}"
-
-    def _repr_html_(self) -> str:
-        heading, header, rows = self._table()
-        return f"<div><p style='margin:0'>{report.escaped(heading)}</p>{report.html_table(header, rows)}</div>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))

@@ -1,7 +1,7 @@
 """Errors by fitting samples drawn from the sample itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -239,10 +239,9 @@ def _minimised(
 
 def _by_fit(cost: Cost, result: FitResult) -> np.ndarray | None:
     """Return the minimum of one sample, found by `fit`, or None."""
-    table = {name: value for name, value in result.start_values.items()}
-    start = bind_to_start(cost, table, result.fixed)[1]
+    start = bind_to_start(cost, result, result.fixed)[1]
     low, high = _limits(result, start.names)
-    start = type(start)(start.names, start.values, low, high, start.step, start.fixed)
+    start = replace(start, lower=low, upper=high)
     try:
         again = fit(cost, start.at(start.values), covariance="hessian", tolerance=1e-3, throw=True, progress=False)
     except (RuntimeError, ValueError):

@@ -30,7 +30,7 @@ from jaxpwa.data.dataset import as_dataset
 from jaxpwa.engine.devices import Devices, event_mesh, select_devices
 from jaxpwa.engine.model import ModelRef
 from jaxpwa.inference.propagate import Estimate
-from jaxpwa.inference.report import escaped, html_table, text_table, with_error
+from jaxpwa.inference.report import Tabular, with_error
 from jaxpwa.weights._inputs import checked_range, checked_start, discriminating_values, normalised, scaled_points
 from jaxpwa.weights._localfits import LocalFits, ShapeModel, fraction_fits, shape_fits
 
@@ -40,7 +40,7 @@ _AT_ONCE_ELSEWHERE = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
-class QFactors:
+class QFactors(Tabular):
     """Q-factors of events, and what their errors depend on.
 
     Attributes
@@ -118,14 +118,6 @@ class QFactors:
             ["not converged", f"{int((~self.converged).sum())} events"],
         ]
         return f"Q-factors of {n} events, {k} neighbours each", ["", ""], rows
-
-    def __str__(self) -> str:
-        heading, header, rows = self._table()
-        return f"{heading}\n{text_table(header, rows)}"
-
-    def _repr_html_(self) -> str:
-        heading, header, rows = self._table()
-        return f"<div><p style='margin:0'>{escaped(heading)}</p>{html_table(header, rows)}</div>"
 
 
 def q_factors(

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from jaxpwa._checks import JaxpwaWarning, check_length, first_bad, known
-from jaxpwa.inference.report import escaped, html_table, rounded, text_table
+from jaxpwa.inference.report import Tabular, rounded
 
 _NOTICEABLE = 0.1
 _MOST_STEPS = 200
@@ -174,7 +174,7 @@ class SpeciesWeights:
 
 
 @dataclass(frozen=True, eq=False)
-class SWeights:
+class SWeights(Tabular):
     """Weights of all species; ``sw["signal"]`` are those of one.
 
     Attributes
@@ -219,14 +219,6 @@ class SWeights:
         effective = self.weights.sum(0) ** 2 / (self.weights**2).sum(0)
         rows = [[*cells, f"{n:.1f}"] for cells, n in zip(shown, effective, strict=True)]
         return f"sWeights of {len(self.weights)} events", ["species", "yield", "error", "effective events"], rows
-
-    def __str__(self) -> str:
-        heading, header, rows = self._table()
-        return f"{heading}\n{text_table(header, rows)}"
-
-    def _repr_html_(self) -> str:
-        heading, header, rows = self._table()
-        return f"<div><p style='margin:0'>{escaped(heading)}</p>{html_table(header, rows)}</div>"
 
 
 def sweights(densities: Any, yields: Any = None) -> SWeights:
