@@ -118,3 +118,38 @@ def plot_devices(turns: dict[str, list[dict]], title: str, path: Path) -> Path:
         lower.legend(handles=[h for h in lower.get_lines() if h.get_label() == "ideal"], frameon=False)
         figure.savefig(path, dpi=200)
     return path
+
+
+def plot_distributed(scaling: dict[str, dict], curves: dict[str, list], about: dict, path: Path) -> Path:
+    """Draw what several devices gained here, and the time per gradient that is predicted for more."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.8, 6.4), layout="constrained")
+        upper, lower = figure.subplots(2, 1)
+        labels = list(next(iter(scaling.values())))
+        for (name, found), colour, marker in zip(scaling.items(), COLOURS, MARKERS, strict=True):
+            gains = [found[label]["gain"]["gradient"] for label in labels]
+            upper.plot(range(len(labels)), gains, color=colour, marker=marker, linestyle="", label=name)
+        first = next(iter(scaling.values()))
+        ideal = [min(first[label]["workers"], about["cores"]) for label in labels]
+        upper.plot(range(len(labels)), ideal, color="0.5", marker="_", markersize=16, linestyle="", label="ideal")
+        shown = [f"{label}{chr(10)}(too many)" if first[label]["oversubscribed"] else label for label in labels]
+        upper.set_xticks(range(len(labels)), shown)
+        upper.set_ylim(0, 1.5 * max(upper.get_ylim()[1], about["cores"]))
+        upper.set_xlabel("processes x devices of each; too many: more than cores")
+        upper.set_ylabel("gradient: work per time, of one device's")
+        upper.set_title(f"measured: {about['cpu']}, {about['cores']} cores")
+        for name, points in curves.items():
+            colour = COLOURS[0] if name.startswith("W1") else COLOURS[1]
+            line = "-" if "core" in name else "--" if "best" in name else ":"
+            lower.loglog(*zip(*points, strict=True), color=colour, linestyle=line, label=name)
+        lower.set_xlabel("devices")
+        lower.set_ylabel("time per gradient (s)")
+        lower.set_title("predicted for $10^9$ events (GPU: assumed, not measured)")
+        for axes in (upper, lower):
+            _grid(axes)
+        upper.legend(frameon=False, fontsize=7, ncols=2)
+        low, high = lower.get_ylim()
+        lower.set_ylim(low, 100 * high)
+        lower.legend(frameon=False, fontsize=7, ncols=2)
+        figure.savefig(path, dpi=200)
+    return path

@@ -1,4 +1,7 @@
-"""Progress of long work: silent for two seconds, then a bar on a terminal or in Jupyter, never in a pipe."""
+"""Progress of long work: silent for two seconds, then a bar on a terminal or in Jupyter, never in a pipe.
+
+Of several processes of a run only the first shows it.
+"""
 
 import sys
 import warnings
@@ -12,6 +15,8 @@ with warnings.catch_warnings():
     # Without ipywidgets tqdm warns at import and shows its text bar, which will do.
     warnings.simplefilter("ignore", TqdmWarning)
     from tqdm.auto import tqdm
+
+from jaxpwa._processes import is_main
 
 _PATIENCE = 2.0
 
@@ -39,6 +44,8 @@ def progress_bar(what: str, total: int | None, unit: str, show: bool | None = No
         None: after two seconds, where the output is a terminal or a notebook. False: never. True: after two
         seconds, into a pipe as well.
     """
+    if not is_main():
+        show = False
     disable = not show if show is not None else (False if _in_notebook() else None)
     bar = tqdm(desc=what, total=total, unit=unit, unit_scale=True, delay=_PATIENCE, disable=disable, leave=False)
     with bar:

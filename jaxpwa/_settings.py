@@ -17,18 +17,52 @@ import jax
 
 from jaxpwa._checks import PerformanceWarning, PrecisionWarning
 
+_chosen: list[int] = []
+"""The number of CPU devices that jaxpwa, not the user, has asked for."""
 
-def usable_cores() -> int:
-    """Cores that this process may use: its affinity, less what a container's quota withholds."""
+
+def _allowed(process: int) -> int:
+    """Cores that a process may use by its affinity; all of the machine's where nobody knows."""
     affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else (os.cpu_count() or 1)
+    try:
+        return len(affinity(process)) if affinity else (os.cpu_count() or 1)
+    except OSError:
+        return os.cpu_count() or 1
+
+
+def _within_quota(cores: int) -> int:
+    """Return so many cores, or what a container's quota leaves of them."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
         if quota != "max":
-            cores = min(cores, max(1, round(int(quota) / int(period))))
+            return min(cores, max(1, round(int(quota) / int(period))))
     except (OSError, ValueError):
         pass
     return cores
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: its affinity, less what a container's quota withholds."""
+    return _within_quota(_allowed(0))
+
+
+def cores_of_each(n_processes: int) -> int:
+    """Return the cores for each of so many processes that share this machine.
+
+    An even share of what they have together: of the CPUs of the SLURM job on this machine, elsewhere of those that
+    the first process of the machine (or container) may use. A launcher that has bound this process to fewer cores
+    has the last word.
+    """
+    job = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    together = int(job) if job.isdigit() else _allowed(1)
+    return max(1, min(usable_cores(), _within_quota(together) // n_processes))
+
+
+def share_cores(n_processes: int) -> None:
+    """Ask for fewer CPU devices where processes share this machine, unless the user has chosen their number."""
+    if _chosen and jax.config.jax_num_cpu_devices == _chosen[-1]:  # pyright: ignore[reportAttributeAccessIssue]
+        _chosen.append(cores_of_each(n_processes))
+        jax.config.update("jax_num_cpu_devices", _chosen[-1])
 
 
 def _wanted_cpu_devices() -> int | None:
@@ -65,6 +99,8 @@ def configure() -> None:
         return
     try:
         jax.config.update("jax_num_cpu_devices", wanted)
+        if "JAXPWA_CPU_DEVICES" not in os.environ:
+            _chosen.append(wanted)
     except RuntimeError:
         # JAX's backend already runs, so the number of its devices is settled.
         if jax.default_backend() == "cpu" and jax.local_device_count() < wanted:

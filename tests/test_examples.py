@@ -8,6 +8,9 @@ import sys
 import numpy as np
 import pytest
 from models import ROOT
+from processes import run as run_processes
+
+import jaxpwa as jp
 
 EXAMPLES = sorted(p.name for p in (ROOT / "examples").glob("*.py"))
 
@@ -33,6 +36,25 @@ def test_the_example_runs_quickly(script, tmp_path):
     out = run(script, "--quick", cwd=tmp_path)
     assert "valid: minimum found" in out
     assert "NOT VALID" not in out
+
+
+@pytest.mark.slow
+def test_the_distributed_fit_finds_its_truth_alone_and_as_two_processes(tmp_path):
+    script, folder = ROOT / "examples" / "distributed_fit.py", tmp_path / "fit"
+    first, second = run_processes(2, script, folder, "--quick", timeout=500)
+    assert "processes: 2" in first.out
+    assert second.out == ""
+    shared = jp.load_result(folder / "fit.json")
+    for name, truth in (("m a2", 1.318), ("w a2", 0.11)):
+        assert abs(shared.values[name] - truth) < 4 * shared.errors[name]
+    for more in ([], ["--memory", "1"]):
+        out = run("distributed_fit.py", str(folder), *more, cwd=tmp_path)
+        assert "processes: 1" in out
+        assert ("read from files at every call" in out) == bool(more)
+        alone = jp.load_result(folder / "fit.json")
+        assert alone.fval == pytest.approx(shared.fval, rel=1e-12)
+        for name, value in shared.values.items():
+            assert abs(alone.values[name] - value) < 1e-3 * shared.errors[name]
 
 
 def found(pattern, text):

@@ -112,7 +112,7 @@ def test_bins_of_different_sizes_share_one_compilation():
     assert compiled_sum(specs.pop(), 1)._cache_size() == 1
     assert list(fits) == list(bins)
     for (label, cost), result in zip(bins.items(), fits.values(), strict=True):
-        x = np.asarray(cost._terms[0].data["x"])
+        x = np.asarray(cost._terms[0].table["x"])
         assert result.values["mean"] == pytest.approx(x.mean(), abs=1e-6), label
         assert result.errors["mean"] == pytest.approx(1 / np.sqrt(len(x)), rel=1e-6)
 

@@ -45,7 +45,7 @@ def test_every_public_name_is_in_the_documentation():
     import jaxpwa as jp
 
     text = README + (jp.__doc__ or "")
-    text += "".join((ROOT / "docs" / name).read_text() for name in ("guide.md", "results.md"))
+    text += "".join((ROOT / "docs" / name).read_text() for name in ("guide.md", "results.md", "large.md"))
     names = [n for n, v in vars(jp).items() if callable(v) and not n.startswith("_") and not n.endswith("Warning")]
     assert len(names) > 25
     for name in names:
@@ -108,6 +108,22 @@ def test_the_page_on_results_is_a_script_that_runs(tmp_path):
     assert len(list((tmp_path / "bins").glob("bin_*.json"))) == 4
 
 
-def test_every_link_of_the_page_on_results_leads_somewhere():
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", (ROOT / "docs" / "results.md").read_text()):
+@pytest.mark.slow
+def test_the_page_on_large_samples_is_a_script_that_runs(tmp_path):
+    """Every block, in order, with warnings as errors; the workers start though it has no guard for the main module."""
+    page = (ROOT / "docs" / "large.md").read_text()
+    (tmp_path / "page.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)))
+    command = [sys.executable, "-W", "error", "page.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "nothing is stored: events are read from files at every call" in done.stdout
+    assert "8 of 8 tasks came back" in done.stdout
+    assert "bootstrap: 32 samples" in done.stdout
+    assert "4 fits of 1 cost" in done.stdout
+    assert not (tmp_path / "fit.checkpoint").exists()
+
+
+@pytest.mark.parametrize("page", ["results.md", "large.md", "scaling.md", "guide.md"])
+def test_every_link_of_the_pages_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", (ROOT / "docs" / page).read_text()):
         assert (ROOT / "docs" / target).exists(), target

@@ -26,15 +26,16 @@ LAYERS = {
     "physics": set(),
     "data": set(),
     "engine": {"data"},
-    "inference": {"data", "engine"},
+    "farms": set(),
+    "inference": {"data", "engine", "farms"},
     "simulation": {"data", "engine"},
     "rules": {"physics"},
-    "results": {"data", "engine", "inference", "simulation"},
+    "results": {"data", "engine", "farms", "inference", "simulation"},
     "explore": {"data", "engine", "inference"},
     "weights": {"data", "engine", "inference"},
     "quality": {"data", "engine", "inference", "simulation"},
     "posterior": {"data", "engine", "inference"},
-    "spectrum": {"data", "engine", "inference", "results"},
+    "spectrum": {"data", "engine", "farms", "inference", "results"},
 }
 
 

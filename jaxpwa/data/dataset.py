@@ -1,14 +1,18 @@
 """The one container of events: named columns with a weight per event."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 import equinox as eqx
 
-from jaxpwa._checks import check_length, first_bad, known
+from jaxpwa._checks import known
+from jaxpwa.data.columns import as_rows, as_weights, check_columns
+
+if TYPE_CHECKING:
+    from jaxpwa.data.filedata import FileDataset
 
 _FLOATS = {"float64": np.float64, "float32": np.float32}
 
@@ -55,77 +59,18 @@ def table_columns(table: Any) -> dict[str, np.ndarray]:
             f"got {type(table).__name__}. " + _advice(table)
         )
         raise TypeError(msg)
-    _check_columns(columns)
+    check_columns(columns)
     return columns
 
 
 def _advice(table: Any) -> str:
+    from jaxpwa.data.filedata import FileDataset
+
+    if isinstance(table, FileDataset):
+        return "This needs all of it in memory: pass its .read()."
     if callable(table):
         return "Intensity first, then data."
     return "A plain array has no column names: pass {'x': array}."
-
-
-def _check_columns(columns: dict[str, np.ndarray]) -> None:
-    """Refuse an empty table, names that are no strings, scalars and unequal lengths."""
-    if not columns:
-        msg = "a table of events must have at least one column, got none."
-        raise ValueError(msg)
-    length, first = None, ""
-    for name, values in columns.items():
-        if not isinstance(name, str):
-            msg = f"column names must be strings, got {name!r} ({type(name).__name__})."
-            raise TypeError(msg)
-        if values.ndim == 0:
-            msg = (
-                f"column {name!r} must have one value per event, got the single value {values!r}. "
-                "Use np.full(n_events, value), or put constants into the intensity."
-            )
-            raise ValueError(msg)
-        if length is None:
-            length, first = len(values), name
-        elif len(values) != length:
-            msg = f"columns must have equal lengths: {first!r} has {length} events, {name!r} has {len(values)}."
-            raise ValueError(msg)
-
-
-def _as_weights(weights: Any, columns: dict[str, np.ndarray], n_events: int) -> np.ndarray | None:
-    """Turn what the user gave into float64 weights, or None where every event counts one."""
-    if weights is None:
-        return None
-    if isinstance(weights, str):
-        if weights not in columns:
-            msg = f"weights names column {weights!r}, which the table does not have; columns: {known(columns)}."
-            raise ValueError(msg)
-        weights = columns[weights]
-    array = np.asarray(weights)
-    if array.dtype.kind not in "fiub":
-        msg = f"weights must be real numbers, got dtype {array.dtype}."
-        raise TypeError(msg)
-    if array.ndim != 1:
-        msg = f"weights must have shape (events,), got shape {array.shape}."
-        raise ValueError(msg)
-    check_length("weights", len(array), "event", n_events)
-    array = array.astype(np.float64, copy=False)
-    bad = ~np.isfinite(array)
-    if bad.any():
-        msg = (
-            f"weights must be finite: {int(bad.sum())} of {n_events} are not "
-            f"(first: event {first_bad(bad)}, {array[first_bad(bad)]}). Drop these events or give them weight 0."
-        )
-        raise ValueError(msg)
-    return array
-
-
-def as_rows(rows: Any, n_events: int) -> Any:
-    """Turn a mask (paired by position), indices or a slice into what indexes an array of ``n_events`` rows."""
-    if isinstance(rows, slice):
-        return rows
-    rows = np.asarray(rows)
-    if rows.dtype == bool:
-        check_length("mask", len(rows), "event", n_events)
-    elif rows.size == 0:
-        rows = rows.astype(np.intp)
-    return rows
 
 
 class Dataset(eqx.Module):
@@ -172,7 +117,7 @@ class Dataset(eqx.Module):
     def __init__(self, table: Any, weights: Any = None, *, dtype: str | None = None):
         columns = table_columns(table)
         n_events = len(next(iter(columns.values())))
-        given = _as_weights(weights, columns, n_events)
+        given = as_weights(weights, columns, n_events)
         if isinstance(table, Dataset):
             given = table._weights if weights is None else given
             dtype = dtype or table.dtype
@@ -183,6 +128,60 @@ class Dataset(eqx.Module):
         self.columns = columns
         self._weights = given
         self.dtype = dtype
+
+    @classmethod
+    def from_files(
+        cls,
+        paths: Any,
+        columns: Any = None,
+        *,
+        weights: str | None = None,
+        derive: Callable[["Dataset"], Mapping[str, Any]] | None = None,
+        dtype: str | None = None,
+        memory_budget: int | None = None,
+        scratch: Any = None,
+        **options: Any,
+    ) -> "FileDataset":
+        """Leave events in files, for data larger than memory.
+
+        Parameters
+        ----------
+        paths
+            A file, a pattern (``"mc/part_*.parquet"``), or a sequence of them: one table, in this order, files of a
+            pattern sorted by name. Parquet, ROOT, npy, csv, tsv or kvars, all with the same columns.
+        columns
+            Columns to take, or a mapping from names in the files to names wanted; None: all.
+        weights
+            Name of the column with the weights, which must be finite; None: every event counts one.
+        derive
+            ``derive(dataset)`` returns further columns by name, one entry per event, which may replace those of the
+            files. It is called for some ten thousand events at a time, in a thread, and must treat each by itself.
+        dtype
+            As of `Dataset`.
+        memory_budget
+            How many bytes of numbers costs may keep in memory: what fits is read once, else each evaluation reads the
+            files. None: a quarter of the memory.
+        scratch
+            A folder on a fast disk, where numbers are kept as read, parsed and derived, for later passes and
+            programs: worth it for text, compressed files and a slow ``derive``. They are used as long as the files and
+            these arguments are the same, and are never deleted.
+        options
+            As of `jaxpwa.read`.
+
+        Returns
+        -------
+        `FileDataset`
+
+        Raises
+        ------
+        FileNotFoundError, ValueError, TypeError
+            If a file is missing, of a format that can't be read in pieces, or differs from the first one; if a column
+            is missing, or ``derive`` does not return columns.
+        """
+        from jaxpwa.data.filedata import FileDataset
+
+        settings = {"dtype": dtype, "memory_budget": memory_budget, "scratch": scratch}
+        return FileDataset(paths, columns, weights=weights, derive=derive, **settings, **options)
 
     def __len__(self) -> int:
         return self.n_events

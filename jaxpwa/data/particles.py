@@ -8,7 +8,8 @@ import numpy as np
 import equinox as eqx
 
 from jaxpwa._checks import check_length, known
-from jaxpwa.data.dataset import as_rows, table_columns
+from jaxpwa.data.columns import as_rows
+from jaxpwa.data.dataset import table_columns
 
 COMPONENTS = ("E", "px", "py", "pz")
 

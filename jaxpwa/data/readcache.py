@@ -98,7 +98,7 @@ def store(path: Path, settings: str, table: Any) -> bool:
         if _signature(path) != before:
             return False
         packed = bytes(msgpack.packb(head) or b"")
-        with replacing(cache_path(path)) as temporary:
+        with replacing(cache_path(path), by_all=True) as temporary:
             temporary.write_bytes(_MAGIC + len(packed).to_bytes(4, "big") + packed + body)
     except (OSError, TypeError):
         return False

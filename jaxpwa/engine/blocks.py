@@ -8,7 +8,7 @@ that hold events are visited: padding costs no time, and, as pages that nobody t
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,9 +16,20 @@ import jax
 from jax.sharding import Mesh
 
 from jaxpwa._checks import first_bad
+from jaxpwa._memory import ALIGNMENT, aligned
+from jaxpwa._processes import process_index
 from jaxpwa._settings import usable_cores
 from jaxpwa.data.dataset import Dataset
-from jaxpwa.engine.devices import Devices, assemble, event_mesh, memory_per_device, select_devices, shards_of
+from jaxpwa.engine.devices import (
+    Devices,
+    assemble,
+    event_mesh,
+    is_shared,
+    memory_per_device,
+    own_positions,
+    select_devices,
+    shards_of,
+)
 
 Arrays: TypeAlias = tuple[tuple[jax.Array, ...], tuple[jax.Array, ...], jax.Array | None, jax.Array]
 """Columns, extra columns, weights or None, events on each device: what compiled functions take.
@@ -30,7 +41,6 @@ CPU_BLOCK = 4096
 # A row of a block is in flight with some hundred doubles: value, gradient and Hessian of tens of parameters.
 _BYTES_IN_FLIGHT = 4096
 _SHARE_IN_FLIGHT = 8
-_ALIGNMENT = 64
 _WORTH_THREADS = 1 << 18
 
 
@@ -78,15 +88,6 @@ def split_evenly(n_events: int, n_parts: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum([size + (i < extra) for i in range(n_parts)])])
 
 
-def _aligned(length: int, like: np.ndarray) -> np.ndarray:
-    """Return an empty array aligned to 64 bytes, which JAX's CPU backend takes over without a copy."""
-    shape = (length, *like.shape[1:])
-    n_bytes = int(np.prod(shape)) * like.dtype.itemsize
-    raw = np.empty(n_bytes + _ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % _ALIGNMENT
-    return raw[start : start + n_bytes].view(like.dtype).reshape(shape)
-
-
 def rows_to_alignment(columns: Sequence[np.ndarray]) -> int | None:
     """Return how many rows from the start the columns are aligned, or None where they can't be lent.
 
@@ -95,7 +96,7 @@ def rows_to_alignment(columns: Sequence[np.ndarray]) -> int | None:
     rows = set()
     for values in columns:
         size = values.itemsize * int(np.prod(values.shape[1:]))
-        gap = -values.ctypes.data % _ALIGNMENT
+        gap = -values.ctypes.data % ALIGNMENT
         if not values.flags.c_contiguous or gap % size:
             return None
         rows.add(gap // size)
@@ -139,28 +140,49 @@ class PlacedEvents:
 
 
 def spread(events: PlacedEvents, mesh: Mesh) -> PlacedEvents:
-    """Return the same events on a mesh that has more devices, which get empty shards."""
+    """Return the same events on a mesh that has more devices, which get empty shards.
+
+    What each of several processes has on devices of its own, the same everywhere, counts once: on those of process 0.
+    """
     if events.mesh == mesh:
         return events
+    # Every process must name the same devices, those of process 0, to know how many events each has.
+    ranks = [i for i, d in enumerate(mesh.devices.flat) if d.process_index == mesh.devices.flat[0].process_index]
+    own = [i for i, d in enumerate(mesh.devices.flat) if d in set(events.mesh.devices.flat)]
+    if is_shared(mesh):
+        place_of = dict(zip(events.mesh.devices.flat, ranks, strict=False))
+        is_giver = process_index() == mesh.devices.flat[0].process_index
+    else:
+        place_of, is_giver = dict(zip(events.mesh.devices.flat, own, strict=True)), True
 
     def one(array: jax.Array) -> jax.Array:
-        parts = {shard.device: shard.data for shard in array.addressable_shards}
-        like = next(iter(parts.values()))
-        shards = [parts[d] if d in parts else np.zeros(like.shape, like.dtype) for d in mesh.devices.flat]
+        parts = {place_of[shard.device]: shard.data for shard in array.addressable_shards} if is_giver else {}
+        like = array.addressable_shards[0].data
+        shards = [parts[i] if i in parts else np.zeros(like.shape, like.dtype) for i in range(mesh.devices.size)]
         return assemble(shards, mesh)
 
-    sizes = dict(zip(events.mesh.devices.flat, np.diff(events.cuts), strict=True))
-    cuts = np.concatenate([[0], np.cumsum([sizes.get(d, 0) for d in mesh.devices.flat])])
+    sizes = {place_of[d]: n for d, n in zip(events.mesh.devices.flat, np.diff(events.cuts), strict=True)}
+    cuts = np.concatenate([[0], np.cumsum([sizes.get(i, 0) for i in range(mesh.devices.size)])])
     return PlacedEvents(jax.tree.map(one, events.arrays), mesh, events.block, cuts)
 
 
 def gather(array: jax.Array, cuts: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Copy per-event results to the host, ``(events,)``, without the padding of the shards."""
+    """Copy per-event results of this process's devices to the host, ``(events,)``, without padding."""
+    parts = shards_of(array)
+    cuts = own_cuts(array, cuts)
     if out is None:
         out = np.empty((int(cuts[-1]), *array.shape[1:]), array.dtype)
-    for part, start, stop in zip(shards_of(array), cuts[:-1], cuts[1:], strict=True):
+    for part, start, stop in zip(parts, cuts[:-1], cuts[1:], strict=True):
         out[start:stop] = part[: stop - start]
     return out
+
+
+def own_cuts(array: jax.Array, cuts: np.ndarray) -> np.ndarray:
+    """Return the cuts of this process's devices, from 0 on."""
+    if array.is_fully_addressable:
+        return cuts
+    own = own_positions(array.sharding.mesh)  # type: ignore[attr-defined]
+    return cuts[own[0] : own[-1] + 2] - cuts[own[0]]
 
 
 def used_events(data: Dataset) -> np.ndarray | slice:
@@ -197,6 +219,9 @@ def place(
     rows: slice | None = None,
     weighted: bool = True,
     lend: bool = False,
+    shares: np.ndarray | None = None,
+    room: int = 0,
+    check: bool = True,
 ) -> PlacedEvents:
     """Copy the columns that are needed to the devices, once.
 
@@ -220,6 +245,13 @@ def place(
     lend
         Let the devices read the host's memory where they can, instead of a copy: for work that ends before the
         caller gets control back, on whole rungs of aligned rows (see `rows_to_alignment`).
+    shares
+        None: every process has the same events. Else each has its own, so many: ``(processes,)``, and the mesh has the
+        devices of all.
+    room
+        Events per device that there shall be room for, so that pieces of a sample share code.
+    check
+        Whether to look for numbers that are not finite.
 
     Raises
     ------
@@ -231,14 +263,20 @@ def place(
     columns = []
     for name in names:
         values = data.numbers(name)[used]
-        if rows is None:
+        if rows is None and check:
             check_finite(name, values, used, what)
         columns.append(values)
     n_events = len(range(data.n_events)[used]) if isinstance(used, slice) else len(used)
-    mesh = event_mesh(select_devices(n_events, devices))
-    n_devices = mesh.devices.size
-    cuts = split_evenly(n_events, n_devices)
-    largest = int(cuts[1])
+    mesh = event_mesh(select_devices(n_events if shares is None else int(shares.max()), devices))
+    own, n_devices = own_positions(mesh), mesh.devices.size
+    if shares is None:
+        cuts, first = split_evenly(n_events, n_devices), 0
+    else:
+        owners = [d.process_index for d in mesh.devices.flat]
+        each = [split_evenly(int(n), owners.count(p)) for p, n in enumerate(shares)]
+        cuts = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(part) for part in each]))])
+        first = int(cuts[own[0]])
+    largest = max(int(np.diff(cuts).max()), room)
     block = block_size(largest, mesh.devices.flat[0].platform)
     length = block * rung(max(1, -(-largest // block)))
 
@@ -246,13 +284,18 @@ def place(
     wanted += [(_as_on_devices(np.asarray(e, np.float64)[used]), None) for e in extras]
     if weighted:
         wanted.append((_as_on_devices(data.weights[used]), 0.0))
-    parts = [(v[start:stop], pad) for v, pad in wanted for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    parts = [(v[cuts[i] - first : cuts[i + 1] - first], pad) for v, pad in wanted for i in own]
     if lend:
         shards = [part for part, _ in parts]
     else:
-        shards = [_aligned(length, part) for part, _ in parts]
-        _fill_all([(shard, part, block, pad) for shard, (part, pad) in zip(shards, parts, strict=True)], n_devices)
-    placed = [assemble(shards[i : i + n_devices], mesh) for i in range(0, len(shards), n_devices)]
+        shards = [aligned((length, *part.shape[1:]), part.dtype) for part, _ in parts]
+        _fill_all([(shard, part, block, pad) for shard, (part, pad) in zip(shards, parts, strict=True)], len(own))
+    placed = []
+    for i in range(0, len(shards), len(own)):
+        every: list[Any] = [None] * n_devices
+        for position, shard in zip(own, shards[i : i + len(own)], strict=True):
+            every[position] = shard
+        placed.append(assemble(every, mesh))
     n_columns, n_extras = len(columns), len(extras)
     arrays = (
         tuple(placed[:n_columns]),

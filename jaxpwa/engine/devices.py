@@ -7,7 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import jax
+from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxpwa._processes import process_count, process_index, together
 
 EVENTS = "events"
 """Name of the one mesh axis."""
@@ -18,9 +21,12 @@ Devices: TypeAlias = int | Sequence[Any] | None
 # takes for 1000 events of a two-dimensional Gauss (benchmarks/device_threshold.py); GPUs are worth a
 # device each only when each is busy for longer than its launch.
 _EVENTS_WORTH_A_DEVICE = {"cpu": 60_000, "gpu": 2_000_000}
+# A sum over the devices of several processes waits for the slowest and for the network (docs/scaling.md): the events
+# that each of them must have to do.
+_EVENTS_WORTH_A_PROCESS = {"cpu": 250_000, "gpu": 2_000_000}
 
 
-def select_devices(n_events: int, devices: Devices = None) -> tuple[Any, ...]:
+def select_devices(n_events: int, devices: Devices = None, *, local: bool = False) -> tuple[Any, ...]:
     """Choose the devices for this many events.
 
     Parameters
@@ -28,32 +34,43 @@ def select_devices(n_events: int, devices: Devices = None) -> tuple[Any, ...]:
     n_events
         Number of events.
     devices
-        None: as many of JAX's devices as the events keep busy, a power of two or all of them.
-        A number: the first so many. A sequence of devices: these.
+        None: as many of JAX's devices as the events keep busy, a power of two or all of them; where several processes
+        take part, all devices of all of them, or some of this process's own, which then all do the same.
+        A number: the first so many of this process. A sequence of devices: these.
+    local
+        Never choose devices of other processes by itself.
 
     Raises
     ------
     ValueError
-        If more devices are asked for than there are, or none.
+        If more devices are asked for than there are, or none, or some of another process without all others.
     """
-    everything = jax.devices()
+    own = jax.local_devices()
     if devices is None:
-        per_device = _EVENTS_WORTH_A_DEVICE.get(everything[0].platform, _EVENTS_WORTH_A_DEVICE["gpu"])
-        busy = max(1, n_events // per_device)
-        if busy >= len(everything):
-            return tuple(everything)
-        return tuple(everything[: 1 << (busy.bit_length() - 1)])
+        platform = own[0].platform if own[0].platform in _EVENTS_WORTH_A_DEVICE else "gpu"
+        if not local and process_count() > 1 and n_events >= _EVENTS_WORTH_A_PROCESS[platform] * process_count():
+            return tuple(jax.devices())
+        busy = max(1, n_events // _EVENTS_WORTH_A_DEVICE[platform])
+        return tuple(own if busy >= len(own) else own[: 1 << (busy.bit_length() - 1)])
     if isinstance(devices, (int, np.integer)):
-        if not 1 <= devices <= len(everything):
+        if not 1 <= devices <= len(own):
             msg = (
-                f"devices must be between 1 and {len(everything)}, the number of JAX devices here, got {devices}. "
+                f"devices must be between 1 and {len(own)}, the number of JAX devices here, got {devices}. "
                 "Set JAXPWA_CPU_DEVICES before the import for more virtual CPU devices."
             )
             raise ValueError(msg)
-        return tuple(everything[:devices])
+        return tuple(own[:devices])
     chosen = tuple(devices)
     if not chosen or not all(isinstance(d, jax.Device) for d in chosen) or len(set(chosen)) != len(chosen):
         msg = f"devices must be a number or different entries of jax.devices(), got {devices!r}."
+        raise ValueError(msg)
+    owners = {d.process_index for d in chosen}
+    # Others meet for the first time, for which JAX gives them 30 s.
+    if owners != {process_index()} and (local or chosen != tuple(jax.devices())):
+        msg = (
+            f"devices must be this process's own (jax.local_devices()) or all (jax.devices()) in a run of several "
+            f"processes, got {len(chosen)} of processes {sorted(owners)} in process {process_index()}."
+        )
         raise ValueError(msg)
     return chosen
 
@@ -71,6 +88,19 @@ def event_mesh(devices: tuple[Any, ...]) -> Mesh:
 
 
 @lru_cache(maxsize=64)
+def is_shared(mesh: Mesh) -> bool:
+    """Tell whether a mesh spans several processes."""
+    return len({d.process_index for d in mesh.devices.flat}) > 1
+
+
+def own_positions(mesh: Mesh) -> list[int]:
+    """Return where in the mesh this process's devices are."""
+    if not is_shared(mesh):
+        return list(range(mesh.devices.size))
+    return [i for i, d in enumerate(mesh.devices.flat) if d.process_index == process_index()]
+
+
+@lru_cache(maxsize=64)
 def event_sharding(mesh: Mesh) -> NamedSharding:
     """Return the sharding that splits axis 0 over the mesh."""
     return NamedSharding(mesh, PartitionSpec(EVENTS))
@@ -85,27 +115,72 @@ def compiler_options(mesh: Mesh) -> dict[str, Any] | None:
     return {"xla_cpu_prefer_vector_width": 512} if mesh.devices.flat[0].platform == "cpu" else None
 
 
-def over_events(mesh: Mesh, local: Callable[..., Any], n_replicated: int, n_split: int) -> Callable[..., Any]:
-    """Compile a function that runs on each device: first of replicated arguments, then of split ones; results split."""
+def over_events(
+    mesh: Mesh, local: Callable[..., Any], n_replicated: int, n_split: int, *, rows: bool | tuple[bool, ...] = False
+) -> Callable[..., Any]:
+    """Compile a function that runs on each device, of replicated arguments first, then of split ones.
+
+    Parameters
+    ----------
+    mesh
+        The devices.
+    local
+        What each of them does.
+    n_replicated, n_split
+        How many arguments all devices get, and how many are split among them along axis 0.
+    rows
+        Whether a result, or each of several, is rows that every process is to know (see `shards_of`): sums, in short.
+        Others stay split as the events are.
+    """
     specs = (PartitionSpec(),) * n_replicated + (PartitionSpec(EVENTS),) * n_split
-    mapped = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(EVENTS), check_vma=False)
+    out: Any = PartitionSpec(EVENTS)
+    function = local
+    if is_shared(mesh) and rows:
+        out = PartitionSpec() if rows is True else tuple(PartitionSpec() if r else PartitionSpec(EVENTS) for r in rows)
+
+        def function(*args: Any) -> Any:
+            results = local(*args)
+            if rows is True:
+                return lax.all_gather(results, EVENTS, tiled=True)
+            pairs = zip(results, rows, strict=True)
+            return tuple(lax.all_gather(x, EVENTS, tiled=True) if r else x for x, r in pairs)
+
+    mapped = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False)
     return jax.jit(mapped, compiler_options=compiler_options(mesh))
 
 
 def assemble(shards: Sequence[Any], mesh: Mesh) -> jax.Array:
-    """Put one array on each device and return them as one array split along axis 0."""
+    """Put one array on each device and return them as one array split along axis 0.
+
+    Where the mesh spans processes, each places those of its own devices; all are equally long, and others may be None.
+    """
     sharding = event_sharding(mesh)
-    placed = [jax.device_put(s, d) for s, d in zip(shards, mesh.devices.flat, strict=True)]
-    shape = (sum(len(s) for s in shards), *shards[0].shape[1:])
+    if is_shared(mesh):
+        own = own_positions(mesh)
+        devices = mesh.devices.flat
+        placed = [jax.device_put(shards[i], devices[i]) for i in own]
+        shape = (len(shards[own[0]]) * mesh.devices.size, *shards[own[0]].shape[1:])
+    else:
+        placed = [jax.device_put(s, d) for s, d in zip(shards, mesh.devices.flat, strict=True)]
+        shape = (sum(len(s) for s in shards), *shards[0].shape[1:])
     return jax.make_array_from_single_device_arrays(shape, sharding, placed)
 
 
 def shards_of(array: jax.Array) -> list[np.ndarray]:
-    """Return each device's part of an array as host arrays, in the mesh's order."""
-    if len(array.sharding.device_set) == 1:
+    """Return each device's part of an array as host arrays, in the mesh's order.
+
+    Of what is split over several processes, this one's own parts; of rows that they share, all.
+    """
+    sharding = array.sharding
+    if len(sharding.device_set) == 1:
         return [np.asarray(array)]
+    if not sharding.is_fully_addressable:
+        if sharding.is_fully_replicated:
+            with together():
+                return np.split(np.asarray(array.addressable_data(0)), len(sharding.device_set))
+        return [np.asarray(shard.data) for shard in array.addressable_shards]
     # np.asarray of a sharded array costs 0.1 ms more than its parts.
-    return [np.asarray(array.addressable_data(i)) for i in range(len(array.sharding.device_set))]
+    return [np.asarray(array.addressable_data(i)) for i in range(len(sharding.device_set))]
 
 
 @lru_cache(maxsize=1)
@@ -125,6 +200,6 @@ def move(array: Any, device: Any) -> jax.Array:
 
 def on_device(array: Any, device: Any) -> Any:
     """Return what a compiled function takes to run on this device: host memory as it is where that is the default."""
-    if isinstance(array, jax.Array) or jax.devices()[0] == device:
+    if isinstance(array, jax.Array) or jax.local_devices()[0] == device:
         return array
     return move(array, device)

@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxpwa._checks import known
-from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.eventwise import TRACED_EVENTS, check_eventwise
 from jaxpwa.engine.identity import identity
 
@@ -277,8 +276,12 @@ def _check_result(what: str, result: Any, complex_allowed: bool) -> None:
         raise TypeError(msg)
 
 
-def column_specs(data: Dataset, names: Sequence[str] | None = None) -> ColumnSpecs:
-    """Describe host columns as a model will see them, in the order of ``names``; None: all, but for text."""
+def column_specs(data: Any, names: Sequence[str] | None = None) -> ColumnSpecs:
+    """Describe columns as a model will see them, in the order of ``names``; None: all, but for text.
+
+    Of events in files the first few tell (``head``).
+    """
+    data = getattr(data, "head", data)
     if names is not None:
         known_columns = {spec[0]: spec for spec in column_specs(data)}
         return tuple(known_columns[name] for name in names if name in known_columns)

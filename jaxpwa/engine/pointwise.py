@@ -1,6 +1,6 @@
 """Values per event, chunk by chunk: the intensities of a sample, and who survives rejection."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -12,17 +12,14 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh
 
-from jaxpwa.data.dataset import Dataset
-from jaxpwa.engine.blocks import Arrays, PlacedEvents, block_size, gather, place, rows_to_alignment, rung_below
-from jaxpwa.engine.devices import Devices, assemble, over_events, select_devices, shards_of
+from jaxpwa.engine.blocks import Arrays, PlacedEvents, gather
+from jaxpwa.engine.devices import Devices, assemble, over_events, shards_of
 from jaxpwa.engine.model import ModelInfo, ModelRef
+from jaxpwa.engine.pieces import MOST_ROWS, Events, parts
 
 T = TypeVar("T")
 
-# Events per device and chunk: enough to hide the cost of a call, few enough to bound memory.
-_CHUNK = 1 << 20
-# Events that are not worth more than one device, nor the care to avoid a copy.
-_SMALL = 1 << 16
+_CHUNK = MOST_ROWS
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class MapSpec:
     block: int
 
 
-def _values(spec: MapSpec, theta: jax.Array, arrays: Arrays) -> Callable[[jax.Array], jax.Array]:
+def values_of_blocks(spec: MapSpec, theta: jax.Array, arrays: Arrays) -> Callable[[jax.Array], jax.Array]:
     """Return the function that computes the (weighted) values of a block."""
     columns, _, weights, _ = arrays
     rounded = theta.astype(jnp.float32) if spec.single else theta
@@ -59,7 +56,7 @@ def compiled_map(spec: MapSpec) -> Callable[[np.ndarray, Arrays], jax.Array]:
     """Return the compiled values per event: ``(theta, arrays) -> (rows,)``, padded like the columns."""
 
     def local(theta: jax.Array, arrays: Arrays) -> jax.Array:
-        of_block, n = _values(spec, theta, arrays), arrays[3][0]
+        of_block, n = values_of_blocks(spec, theta, arrays), arrays[3][0]
 
         def body(i: jax.Array, out: jax.Array) -> jax.Array:
             return lax.dynamic_update_slice_in_dim(out, of_block(i), i * spec.block, 0)
@@ -95,7 +92,7 @@ def compiled_simulation(spec: MapSpec) -> Callable[..., tuple[jax.Array, jax.Arr
     """
 
     def local(theta: jax.Array, key: jax.Array, maximum: jax.Array, arrays: Arrays, first: jax.Array) -> tuple:
-        of_block, n, block = _values(spec, theta, arrays), arrays[3][0], spec.block
+        of_block, n, block = values_of_blocks(spec, theta, arrays), arrays[3][0], spec.block
         row = jnp.arange(block, dtype=jnp.int32)
 
         def body(i: jax.Array, state: tuple) -> tuple:
@@ -178,7 +175,7 @@ class Chunk:
     Attributes
     ----------
     start
-        Index of the first event in the sample.
+        Index of the first event in the whole sample.
     events
         The events.
     spec, theta
@@ -189,11 +186,6 @@ class Chunk:
     events: PlacedEvents
     spec: MapSpec
     theta: np.ndarray
-
-    @property
-    def rows(self) -> slice:
-        """Where these events are in the sample."""
-        return slice(self.start, self.start + self.events.n_events)
 
     def _first(self) -> jax.Array:
         """Return the index of the first event of each shard."""
@@ -259,11 +251,11 @@ def chunks(
     info: ModelInfo,
     parameters: tuple[str, ...],
     theta: np.ndarray,
-    data: Dataset,
+    data: Events,
     *,
     weighted: bool = False,
     devices: Devices = None,
-) -> Iterator[Chunk]:
+) -> Generator[Chunk]:
     """Cut a sample into chunks and place one after the other.
 
     Parameters
@@ -271,51 +263,17 @@ def chunks(
     model, info, parameters, theta
         The model, what `inspect_model` said of it, and the values of its parameters.
     data
-        Events on the host, any number.
+        Events on the host, any number; or in files, of which each process computes its slice.
     weighted
         Multiply each value by the event's weight.
     devices
         As in `select_devices`.
     """
-    chosen = select_devices(data.n_events, devices)
     single, dtype = data.dtype == "float32", str(info.dtype)
-    for start, stop, lend in _ranges(data, info.columns, weighted, chosen):
-        use = chosen if lend or stop - start > _SMALL else chosen[:1]
-        events = place(data, info.columns, rows=slice(start, stop), weighted=weighted, devices=use, lend=lend)
+    for part in parts(data, info.columns, weighted=weighted, devices=devices, most=_CHUNK):
+        events = part.events
         spec = MapSpec(model, parameters, info.columns, dtype, single, events.mesh, events.block)
-        yield Chunk(start, events, spec, theta)
-
-
-def _ranges(
-    data: Dataset, names: tuple[str, ...], weighted: bool, devices: tuple[Any, ...]
-) -> Iterator[tuple[int, int, bool]]:
-    """Yield rows from, to, and whether the devices can read them where they are.
-
-    Large samples are cut at aligned rows into whole rungs, which the devices read in place; what is left at both
-    ends is copied.
-    """
-    start, n_events, n_devices = 0, data.n_events, len(devices)
-    if n_events > _SMALL * n_devices:
-        columns = [data.numbers(name) for name in names] + ([data.weights] if weighted and data.is_weighted else [])
-        gap = rows_to_alignment(columns)
-        if gap is not None:
-            if gap:
-                yield 0, gap, False
-                start = gap
-            while (shard := _lendable((n_events - start) // n_devices, devices[0].platform)) >= _SMALL:
-                yield start, start + shard * n_devices, True
-                start += shard * n_devices
-    while start < n_events:
-        stop = min(n_events, start + _CHUNK * n_devices)
-        yield start, stop, False
-        start = stop
-
-
-def _lendable(shard: int, platform: str) -> int:
-    """Return the largest number of rows of a shard that is a whole rung."""
-    shard = min(_CHUNK, shard)
-    block = block_size(shard, platform)
-    return rung_below(shard // block) * block
+        yield Chunk(part.start, events, spec, theta)
 
 
 def one_ahead(started: Iterator[T]) -> Iterator[T]:
@@ -327,11 +285,14 @@ def one_ahead(started: Iterator[T]) -> Iterator[T]:
     yield from last
 
 
-def all_values(running: Iterator[Chunk], n_events: int, dtype: Any, on_chunk: Callable[[int], Any]) -> np.ndarray:
-    """Compute all chunks, one always ahead, and return their values on the host, ``(events,)``."""
+def all_values(
+    running: Iterator[Chunk], n_events: int, dtype: Any, on_chunk: Callable[[int], Any], first: int = 0
+) -> np.ndarray:
+    """Compute all chunks, one always ahead, and return their values on the host, ``(events,)``, from event first on."""
     out = np.empty(n_events, dtype)
-    started = ((chunk.rows, chunk.events.cuts, chunk.launch_values()) for chunk in running)
-    for rows, cuts, values in one_ahead(started):
-        gather(values, cuts, out[rows])
-        on_chunk(rows.stop - rows.start)
+    started = ((chunk.start - first, chunk.events.cuts, chunk.launch_values()) for chunk in running)
+    for start, cuts, values in one_ahead(started):
+        n = int(cuts[-1])
+        gather(values, cuts, out[start : start + n])
+        on_chunk(n)
     return out

@@ -15,7 +15,7 @@ from jaxpwa.engine.blocks import Arrays, PlacedEvents
 from jaxpwa.engine.devices import memory_per_device
 from jaxpwa.engine.eventwise import user_line
 from jaxpwa.engine.graph import Node
-from jaxpwa.engine.integrals import Integrals, agree, fingerprint, make_integrals, sample_of
+from jaxpwa.engine.integrals import SAMPLE, Integrals, agree, fingerprint, make_integrals, sample_of
 from jaxpwa.engine.model import ColumnSpecs, in_double
 from jaxpwa.engine.precompute import Plan, bytes_per_event, is_worth_it, make_plan
 from jaxpwa.engine.quadratic import NotQuadratic, pseudo_sum, split
@@ -76,7 +76,7 @@ def default_budget(platform: str) -> int:
             return int(_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         except (AttributeError, ValueError, OSError):
             return 4 << 30
-    return int(_SHARE * memory_per_device() * len(jax.devices()))
+    return int(_SHARE * memory_per_device() * len(jax.local_devices()))
 
 
 def points_to_compare(theta: np.ndarray) -> Iterator[np.ndarray]:
@@ -145,6 +145,11 @@ class SplitSum:
         rest, pseudo = self.rest.collect(raw[0], order), self.pseudo.collect(raw[1], order)
         return [a + b for a, b in zip(rest, pseudo, strict=True)]
 
+    def values(self, points: Iterable[np.ndarray], order: int = 0) -> list[float]:
+        """Return the sum at some points."""
+        points = list(points)
+        return [a + b for a, b in zip(self.rest.values(points, order), self.pseudo.values(points, order), strict=True)]
+
     def traceable(self) -> Callable[[jax.Array, Any], jax.Array]:
         """Return the sum for the user's own JAX code."""
         pseudo, rest = self.pseudo.traceable(), self.rest.traceable()
@@ -162,10 +167,10 @@ class ProvenSum:
         Events that it goes over.
     """
 
-    def __init__(self, direct: EventSum, pseudo: EventSum | SplitSum, account: Account):
+    def __init__(self, direct: "EventSum | Any", pseudo: EventSum | SplitSum, account: Account):
         self.spec = direct.spec
         self.n_events = direct.n_events
-        self._direct: EventSum | None = direct
+        self._direct: Any = direct
         self._pseudo: EventSum | SplitSum | None = pseudo
         self._account = account
         self._proof = np.zeros((0, 0)), np.zeros(0)
@@ -180,7 +185,7 @@ class ProvenSum:
         """Whether the sums have been compared."""
         return self._direct is None or self._pseudo is None
 
-    def _chosen(self, theta: np.ndarray | None = None) -> EventSum | SplitSum:
+    def _chosen(self, theta: np.ndarray | None = None) -> Any:
         """Return the sum to use; the first parameters that come decide."""
         if self._direct is not None and self._pseudo is not None and theta is not None:
             self._prove(self._direct, self._pseudo, theta)
@@ -188,24 +193,20 @@ class ProvenSum:
         assert chosen is not None
         return chosen
 
-    def _prove(self, direct: EventSum, pseudo: EventSum | SplitSum, theta: np.ndarray) -> None:
-        sums: tuple[Any, Any] = direct, pseudo
-        points, values = [], []
-        for point in points_to_compare(theta):
-            # Fits need the gradient's code of the few events, and of all of them none.
-            a, b = (total.collect(total.launch(point, k), k)[0] for k, total in enumerate(sums))
-            if not np.isfinite(a):
-                continue
-            points.append(point)
-            values.append(a)
+    def _prove(self, direct: Any, pseudo: EventSum | SplitSum, theta: np.ndarray) -> None:
+        points = list(points_to_compare(theta))
+        # Fits need the gradient's code of the few events, and of all of them none.
+        pairs = zip(points, direct.values(points), pseudo.values(points, 1), strict=True)
+        good = [pair for pair in pairs if np.isfinite(pair[1])]
+        for _, a, b in good:
             if not agree(a, b, self.spec.single):
                 self._pseudo = None
-                self._account.why_direct = f"the sums differ: {float(a)!r} over events, {float(b)!r} over pseudo-events"
+                self._account.why_direct = f"the sums differ: {a!r} over events, {b!r} over pseudo-events"
                 return
-        if points:
+        if good:
             # The stored columns of the events are not needed any more.
             self._direct = None
-            self._proof = np.array(points), np.array(values)
+            self._proof = np.array([point for point, _, _ in good]), np.array([a for _, a, _ in good])
             self._account.path = pseudo.path
 
     def to_compile(self, orders: Iterable[int]) -> list[Callable[[], object]]:
@@ -214,13 +215,18 @@ class ProvenSum:
             return self._direct.to_compile([0]) + self._pseudo.to_compile({1, *orders})
         return self._chosen().to_compile(orders)
 
-    def integrals(self, data: Dataset, theta: np.ndarray) -> Integrals | None:
+    def integrals(self, data: Any, theta: np.ndarray) -> Integrals | None:
         """Return what stands for the Monte Carlo, or None where the sum goes over events."""
         chosen = self._chosen(theta)
         if not isinstance(chosen, EventSum) or not len(self._proof[1]):
             return None
-        totals = data.n_events, data.sum_of_weights, fingerprint(data, self.spec.columns)
-        return make_integrals(chosen, self.spec.single, sample_of(data, self.spec.columns), totals, *self._proof)
+        names = self.spec.columns
+        if isinstance(data, Dataset):
+            code, sample = fingerprint(data, names), sample_of(data, names)
+        else:
+            code, sample = data.fingerprint(), data.sample(SAMPLE)
+        totals = data.n_events, data.sum_of_weights, code
+        return make_integrals(chosen, self.spec.single, sample, totals, *self._proof)
 
     def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> Any:
         """Start the computation and return at once."""

@@ -22,7 +22,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
-from jaxpwa.engine.devices import assemble, event_mesh, over_events, shards_of
+from jaxpwa.engine.devices import assemble, event_mesh, over_events, own_positions, shards_of
 from jaxpwa.engine.graph import DATA, Node, combined
 from jaxpwa.engine.precompute import Plan, cut
 from jaxpwa.engine.sums import EventSum
@@ -189,7 +189,7 @@ def _compiled_moments(mesh: Mesh, block: int) -> Callable[[Arrays], jax.Array]:
 
         return lax.fori_loop(0, (n + block - 1) // block, body, jnp.zeros((size, size)))[None]
 
-    return over_events(mesh, local, 0, 1)
+    return over_events(mesh, local, 0, 1, rows=True)
 
 
 def moments(events: PlacedEvents) -> np.ndarray:
@@ -287,7 +287,7 @@ def few_events(total: EventSum, plan: Plan, matrix: np.ndarray, plan_at: Callabl
     for shape in (c.shape[1:] for c in total.events.arrays[0]):
         columns.append(numbers[:, start : start + prod(shape)].reshape(-1, *shape))
         start += prod(shape)
-    events = place_pseudo_events(columns, weights, spec.mesh.devices.flat[-1])
+    events = place_pseudo_events(columns, weights, spec.mesh.devices.flat[own_positions(spec.mesh)[-1]])
     small = plan_at(events.block)
     if [n.aval.shape[1:] for n in small.stored] != [n.aval.shape[1:] for n in plan.stored]:
         msg = "the formula depends on the number of events"
@@ -298,7 +298,7 @@ def few_events(total: EventSum, plan: Plan, matrix: np.ndarray, plan_at: Callabl
 
 def place_pseudo_events(columns: Sequence[np.ndarray], weights: np.ndarray, device: Any = None) -> PlacedEvents:
     """Copy pseudo-events to a device: what is stored of each, ``(events, ...)``, and their weights."""
-    mesh = event_mesh((jax.devices()[0] if device is None else device,))
+    mesh = event_mesh((jax.local_devices()[0] if device is None else device,))
     n = len(weights)
     length = _ROWS * -(-n // _ROWS)
 

@@ -40,7 +40,7 @@ def _compiled(spec: SumSpec) -> Any:
         zeros = jnp.zeros((len(thetas), 1 + thetas.shape[1]))
         return lax.fori_loop(0, (n + block - 1) // block, body, zeros)[None]
 
-    return over_events(spec.mesh, local, 1, 2)
+    return over_events(spec.mesh, local, 1, 2, rows=True)
 
 
 def _rows(total: EventSum) -> int:

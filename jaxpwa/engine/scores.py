@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxpwa.engine.blocks import Arrays, gather
-from jaxpwa.engine.devices import over_events, shards_of
+from jaxpwa.engine.blocks import Arrays, PlacedEvents, gather
+from jaxpwa.engine.devices import is_shared, over_events, own_positions, shards_of
+from jaxpwa.engine.processes import exchange
 from jaxpwa.engine.sums import EventSum, SumSpec, block_terms
 
 
@@ -57,7 +58,7 @@ def _compiled_squares(spec: SumSpec) -> Any:
         n_blocks = (arrays[3][0] + spec.block - 1) // spec.block
         return jnp.concatenate([p.ravel() for p in lax.fori_loop(0, n_blocks, body, zeros)])[None]
 
-    return over_events(spec.mesh, local, 1, 1)
+    return over_events(spec.mesh, local, 1, 1, rows=True)
 
 
 @lru_cache(maxsize=16)
@@ -76,6 +77,16 @@ def _compiled_scores(spec: SumSpec, length: int) -> Any:
     return over_events(spec.mesh, local, 1, 1)
 
 
+def squared_row(spec: SumSpec, theta: np.ndarray, arrays: Arrays) -> jax.Array:
+    """Start the sum of squares over placed events: a row per device, ``(n * n + n + 1,)`` each."""
+    return _compiled_squares(spec)(theta, arrays)
+
+
+def squared_scores_of(packed: np.ndarray, n: int) -> SquaredScores:
+    """Take a row apart."""
+    return SquaredScores(packed[: n * n].reshape(n, n), packed[n * n : -1], float(packed[-1]))
+
+
 def squared_scores(total: EventSum, theta: np.ndarray) -> SquaredScores:
     """Sum squares of weighted scores.
 
@@ -86,22 +97,40 @@ def squared_scores(total: EventSum, theta: np.ndarray) -> SquaredScores:
     theta
         Parameters, ``(n,)``.
     """
-    n = len(theta)
-    rows = shards_of(_compiled_squares(total.spec)(theta, total.events.arrays))
-    packed = np.sum([row[0] for row in rows], axis=0)
-    return SquaredScores(packed[: n * n].reshape(n, n), packed[n * n : -1], float(packed[-1]))
+    rows = shards_of(squared_row(total.spec, theta, total.events.arrays))
+    return squared_scores_of(np.sum([row[0] for row in rows], axis=0), len(theta))
 
 
 def scores(total: EventSum, theta: np.ndarray) -> np.ndarray:
     """Return the score of every event that is placed, ``(events, n)``: those whose weight is not 0."""
     spec, events = total.spec, total.events
+    if is_shared(spec.mesh):
+        return _of_all_processes(total, theta)
     length = spec.block * -(-int(np.diff(events.cuts).max()) // spec.block)
     return gather(_compiled_scores(spec, length)(theta, events.arrays), events.cuts)
 
 
+def _of_all_processes(total: EventSum, theta: np.ndarray) -> np.ndarray:
+    """Return the scores of events that several processes hold, in all of them."""
+    spec, events = total.spec, total.events
+    length = spec.block * -(-int(np.diff(events.cuts).max()) // spec.block)
+    own = own_positions(spec.mesh)
+    mine = gather(_compiled_scores(spec, length)(theta, events.arrays), events.cuts)
+    bounds = exchange(np.array([events.cuts[own[0]], events.cuts[own[-1] + 1]], np.int64))
+    padded = np.zeros((int(np.diff(bounds).max()), mine.shape[1]))
+    padded[: len(mine)] = mine
+    out = np.empty((events.n_events, mine.shape[1]))
+    for (start, stop), part in zip(bounds, exchange(padded), strict=True):
+        out[start:stop] = part[: stop - start]
+    return out
+
+
+def squared(events: PlacedEvents) -> PlacedEvents:
+    """Return the same events with the squares of their weights."""
+    columns, extras, weights, n_here = events.arrays
+    return events if weights is None else replace(events, arrays=(columns, extras, weights**2, n_here))
+
+
 def with_squared_weights(total: EventSum) -> EventSum:
     """Return the sum in which each event counts with the square of its weight."""
-    columns, extras, weights, n_here = total.events.arrays
-    if weights is None:
-        return total
-    return replace(total, events=replace(total.events, arrays=(columns, extras, weights**2, n_here)))
+    return replace(total, events=squared(total.events))

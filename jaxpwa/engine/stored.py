@@ -47,7 +47,7 @@ def _compiled(plan: Plan, mesh: Mesh, block: int, single: bool) -> Callable[[np.
         out, used = lax.fori_loop(0, blocks, body, (start, jnp.zeros(len(shapes), bool)))
         return out, used[None]
 
-    return over_events(mesh, local, 1, 1)
+    return over_events(mesh, local, 1, 1, rows=(False, True))
 
 
 def store_all(plan: Plan, events: PlacedEvents, single: bool) -> PlacedEvents:

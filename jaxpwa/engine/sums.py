@@ -18,7 +18,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents, spread
-from jaxpwa.engine.devices import EVENTS, assemble, over_events, shards_of
+from jaxpwa.engine.devices import EVENTS, assemble, is_shared, over_events, shards_of
 from jaxpwa.engine.model import ModelRef
 from jaxpwa.engine.precompute import Plan, simplified
 
@@ -146,21 +146,25 @@ def _sharded(spec: SumSpec, local: Callable[..., Any]) -> Callable[..., Any]:
 def compiled_sum(spec: SumSpec, order: int) -> Any:
     """Return the compiled sum: ``(theta, arrays) -> (devices, 1 + n + n**2)``, one packed row per device.
 
+    Where the mesh spans processes, the parameters follow in each row.
+
     One array, since every array fetched costs tens of microseconds; one row per device and no reduction
     across them, since that costs more than adding the rows on the host.
     """
 
     def local(theta: jax.Array, arrays: Arrays) -> jax.Array:
         parts = _shard_sum(spec, order, theta, arrays)
-        return jnp.concatenate([p.ravel() for p in parts])[None]
+        # Processes must agree on the parameters: each sees those of all.
+        asked = (theta,) if is_shared(spec.mesh) else ()
+        return jnp.concatenate([p.ravel() for p in (*parts, *asked)])[None]
 
-    return over_events(spec.mesh, local, 1, 1)
+    return over_events(spec.mesh, local, 1, 1, rows=True)
 
 
 @lru_cache(maxsize=64)
 def compiled_sum_at(spec: SumSpec) -> Callable[[np.ndarray, np.integer, Arrays], jax.Array]:
     """Return the sum at many points: ``(thetas, n_points, arrays) -> (devices, points, 1 + n)``."""
-    return over_events(spec.mesh, lambda *args: _shard_sum_at(spec, *args)[None], 2, 1)
+    return over_events(spec.mesh, lambda *args: _shard_sum_at(spec, *args)[None], 2, 1, rows=True)
 
 
 def traceable_sum(spec: SumSpec) -> Callable[[jax.Array, Arrays], jax.Array]:
@@ -279,6 +283,10 @@ class EventSum:
             return compiled_sum_at(self.spec)(theta, np.int32(n_points), self.events.arrays)
         return compiled_sum(self.spec, self._computed(order))(theta, self.events.arrays)
 
+    def values(self, points: Iterable[np.ndarray], order: int = 0) -> list[float]:
+        """Return the sum at some points, by the code that computes so many derivatives."""
+        return [float(self.collect(self.launch(point, order), order)[0]) for point in points]
+
     def _computed(self, order: int) -> int:
         """Return the derivatives that are computed: for few rows second ones cost less than compiling without them."""
         return 2 if order == 1 and self.spec.block * len(self.spec.parameters) <= _FEW else order
@@ -289,13 +297,44 @@ class EventSum:
         For many points each has their axis in front.
         """
         rows = shards_of(raw)
-        packed = rows[0][0]
-        for row in rows[1:]:
-            packed = packed + row[0]
         n = len(self.spec.parameters)
-        parts = [packed[..., 0]]
-        if order > 0:
-            parts.append(packed[..., 1 : 1 + n])
-        if order > 1:
-            parts.append(packed[..., 1 + n :].reshape(*packed.shape[:-1], n, n))
-        return parts
+        if n and raw.ndim == 2 and is_shared(self.spec.mesh):
+            check_agreement(np.stack([row[0, -n:] for row in rows]), self.spec.parameters)
+        return unpacked(total_of(rows), n, order)
+
+
+def total_of(rows: list[np.ndarray]) -> np.ndarray:
+    """Add the rows of all devices, in their order."""
+    packed = rows[0][0]
+    for row in rows[1:]:
+        packed = packed + row[0]
+    return packed
+
+
+def unpacked(packed: np.ndarray, n: int, order: int) -> list[np.ndarray]:
+    """Return value, gradient and Hessian from their row, as far as ``order`` goes."""
+    parts = [packed[..., 0]]
+    if order > 0:
+        parts.append(packed[..., 1 : 1 + n])
+    if order > 1:
+        parts.append(packed[..., 1 + n : 1 + n + n * n].reshape(*packed.shape[:-1], n, n))
+    return parts
+
+
+def check_agreement(asked: np.ndarray, names: tuple[str, ...]) -> None:
+    """Refuse a sum that processes took at different parameters, ``(processes or devices, n)``.
+
+    Raises
+    ------
+    RuntimeError
+        In all of them.
+    """
+    differ = (asked != asked[0]).any(axis=0)
+    if differ.any():
+        first = int(np.argmax(differ))
+        name, values = names[first], " or ".join(sorted({repr(float(v)) for v in asked[:, first]}))
+        msg = (
+            f"the processes of this run ask for different parameters: {name} is {values}. All must run the same script "
+            "with the same start, seeds and versions."
+        )
+        raise RuntimeError(msg)

@@ -8,10 +8,12 @@ import numpy as np
 from jaxpwa._checks import known
 from jaxpwa._types import Intensity, Params
 from jaxpwa.data.dataset import Dataset, as_dataset
+from jaxpwa.data.filedata import FileDataset
 from jaxpwa.engine.blocks import place
 from jaxpwa.engine.devices import Devices
 from jaxpwa.engine.integrals import SAMPLE, Fingerprint, Integrals, agree, make_integrals, sample_of
 from jaxpwa.engine.model import ModelRef, column_specs, in_double, inspect_model, pack_parameters
+from jaxpwa.engine.pieces import MOST_ROWS, names_of_numbers, rows_in_budget
 from jaxpwa.engine.precompute import Plan, make_plan
 from jaxpwa.engine.prepare import points_to_compare
 from jaxpwa.engine.quadratic import NotQuadratic, check_degree, check_size, few_events, moments
@@ -24,7 +26,7 @@ _ROWS_OF_A_PIECE = SAMPLE // 8
 
 def accumulate_integrals(
     intensity: Intensity,
-    chunks: Iterable[Any],
+    chunks: Iterable[Any] | FileDataset,
     params: Params,
     *,
     parameters: Sequence[str] | None = None,
@@ -37,7 +39,8 @@ def accumulate_integrals(
     intensity
         As of a cost; of second degree in what can be computed of an event without the parameters.
     chunks
-        Pieces of the Monte Carlo: Datasets or what makes them, such as `iter_chunks` gives.
+        Pieces of the Monte Carlo: Datasets or what makes them, such as `iter_chunks` gives; or events in files
+        (`Dataset.from_files`), which a cost takes as well, and then takes the integrals itself.
     params
         Numbers by name, typical ones: the sums over pseudo-events and over all events must agree there.
     parameters, devices
@@ -62,6 +65,9 @@ def accumulate_integrals(
     <Integrals over 3000 events: 2 pseudo-events; parameters: a, b; columns: x>
     """
     model, names = ModelRef(intensity), None if parameters is None else tuple(parameters)
+    if isinstance(chunks, FileDataset):
+        columns = names_of_numbers(chunks.head)
+        chunks = chunks.pieces(min(MOST_ROWS, rows_in_budget(chunks, columns, len(columns))), columns)
     sums = None
     for number, chunk in enumerate(chunks):
         what = f"piece {number} of the Monte Carlo"

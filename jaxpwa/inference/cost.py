@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,14 @@ import numpy as np
 import jax
 
 from jaxpwa._checks import JaxpwaWarning, known
-from jaxpwa._settings import usable_cores, warn_if_32_bit
+from jaxpwa._processes import together
+from jaxpwa._settings import warn_if_32_bit
+from jaxpwa._threads import run_side_by_side
 from jaxpwa._types import Params
 from jaxpwa.engine.integrals import Integrals
 from jaxpwa.engine.model import pack_parameters
 from jaxpwa.inference.penalties import GaussianTerm, PenaltyTerm
+from jaxpwa.inference.portable import reduced
 from jaxpwa.inference.summands import plain_intensity
 from jaxpwa.inference.supplied import SuppliedTerm
 from jaxpwa.inference.terms import EventTerm
@@ -118,11 +120,8 @@ class Cost:
             if unknown:
                 msg = f"unknown parameter {known(unknown)}; this cost depends on: {known(self._known)}."
                 raise ValueError(msg)
-            cost = object.__new__(Cost)
-            cost.__dict__.update(self.__dict__)
-            cost._terms = tuple(term.bind(names) for term in self._terms)
-            cost._known, cost._open, cost._bound = names, False, {}
-            self._bound[names] = cost
+            terms = tuple(term.bind(names) for term in self._terms)
+            self._bound[names] = self._with(_terms=terms, _known=names, _open=False)
         return self._bound[names]
 
     def _at(self, params: Params) -> tuple["Cost", np.ndarray]:
@@ -137,30 +136,29 @@ class Cost:
             cost = self.bind(tuple(params))
         return cost, pack_parameters(params, cost._known, "the cost")
 
+    def _add(self, theta: np.ndarray, order: int, n_points: int | None, out: list[Any]) -> None:
+        """Add all terms to ``out``; all are started before the first is waited for."""
+        with together():
+            running: list[Any] = [term.launch(theta, order, n_points) for term in self._terms]
+            for term, raw in zip(self._terms, running, strict=True):
+                term.collect(raw, order, out)
+
     def _compute(self, theta: np.ndarray, order: int) -> list[Any]:
         """Return value, gradient and Hessian, as far as ``order`` goes, for bound parameters."""
         n = len(theta)
         out: list[Any] = [0.0, np.zeros(n), np.zeros((n, n))][: order + 1]
-        # All terms are started before the first is waited for.
-        running: list[Any] = [term.launch(theta, order) for term in self._terms]
-        for term, raw in zip(self._terms, running, strict=True):
-            term.collect(raw, order, out)
+        self._add(theta, order, None, out)
         out[0] = float(out[0])
         return out
 
     def _compile(self, orders: Sequence[int]) -> None:
         """Compile what computes derivatives of these orders, side by side on the cores, where it never ran."""
-        tasks = [task for t in event_terms(self._terms) for task in t.total.to_compile(orders)]
-        if len(tasks) > 1:
-            with ThreadPoolExecutor(usable_cores()) as pool:
-                list(pool.map(lambda task: task(), tasks))
+        run_side_by_side([task for t in event_terms(self._terms) for task in t.total.to_compile(orders)])
 
     def _compute_at(self, thetas: np.ndarray, n_points: int) -> tuple[np.ndarray, np.ndarray]:
         """Return values ``(points,)`` and gradients ``(points, n)``, of which the first ``n_points`` are computed."""
         out = [np.zeros(len(thetas)), np.zeros(thetas.shape)]
-        running: list[Any] = [term.launch(thetas, 1, n_points) for term in self._terms]
-        for term, raw in zip(self._terms, running, strict=True):
-            term.collect(raw, 1, out)
+        self._add(thetas, 1, n_points, out)
         return out[0], out[1]
 
     def _explain(self, theta: np.ndarray) -> tuple[str, bool]:
@@ -270,9 +268,12 @@ class Cost:
         terms = tuple(t.holding(held) if isinstance(t, (EventTerm, TiedTerm)) else t for t in self._terms)
         if all(a is b for a, b in zip(terms, self._terms, strict=True)):
             return self
+        return self._with(_terms=terms)
+
+    def _with(self, **changes: Any) -> "Cost":
+        """Return a cost with other terms or names."""
         cost = object.__new__(Cost)
-        cost.__dict__.update(self.__dict__)
-        cost._terms, cost._bound = terms, {}
+        cost.__dict__.update(self.__dict__ | changes | {"_bound": {}})
         return cost
 
     def tied(self, **functions: Callable[[Params], Any]) -> "Cost":
@@ -331,8 +332,7 @@ class Cost:
         return Cost((*a._terms, *b._terms), a.errordef, a.ndata + b.ndata, f"{self._label} + {other._label}")
 
     def __radd__(self, other: Any) -> "Cost":
-        # sum([cost_a, cost_b]) starts from 0.
-        return self if isinstance(other, int) and other == 0 else NotImplemented
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # sum([cost_a, cost_b]) starts from 0
 
     def __mul__(self, factor: Any) -> "Cost":
         """Multiply by a positive number; ``errordef`` stays, so that errors shrink with its square root."""
@@ -345,6 +345,9 @@ class Cost:
         return Cost([term.times(float(factor)) for term in self._terms], self.errordef, self.ndata, label)
 
     __rmul__ = __mul__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     def _as_log_likelihood(self) -> "Cost":
         """Return chi-squared as the negative log-likelihood that it is twice of."""

@@ -1,8 +1,9 @@
 """Fits: the one place that talks to iminuit."""
 
+import os
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from jaxpwa._checks import ConvergenceWarning, JaxpwaWarning, known
 from jaxpwa._progress import progress_bar
 from jaxpwa._threads import one_blas_thread
 from jaxpwa.inference.basin import Verdict, descend, judge, limits_pushed
+from jaxpwa.inference.checkpoint import Checkpoint
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.differences import search_by_differences
 from jaxpwa.inference.objective import Objective
@@ -100,6 +102,7 @@ def fit(
     minos: bool | str | Iterable[str] = False,
     cl: float | None = None,
     throw: bool = False,
+    checkpoint: str | os.PathLike | None = None,
     progress: bool | None = None,
 ) -> FitResult:
     """Minimise a cost with MINUIT, on exact derivatives.
@@ -142,6 +145,12 @@ def fit(
         Confidence level or number of sigmas for MINOS, as iminuit understands it; None: one sigma.
     throw
         Raise `FitError` where there is no valid minimum, instead of a warning; it carries the result.
+    checkpoint
+        A file of this fit alone, in which the best point so far is kept while it runs, so that a script that was
+        killed goes on when it is run again: written every ten seconds, at the ends of descent and Migrad and after an
+        interrupt, removed after a valid end. Where it exists, the fit starts from it, not from ``start``; limits and
+        fixed parameters hold, and MINOS begins anew. The result says so in ``message`` and
+        ``settings["resumed"]``; its ``calls`` and ``seconds`` are those of all runs.
     progress
         None: a bar on terminals and in Jupyter for fits of more than two seconds. False: none.
 
@@ -153,7 +162,8 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If names do not fit, or the cost is not finite at the start: the message names parameter or event.
+        If names do not fit, or the cost is not finite at the start: the message names parameter or event. If the
+        checkpoint is damaged or of another fit, which shows in the value of the cost at its point.
     FitError
         With ``throw``, if the fit did not converge.
 
@@ -183,28 +193,33 @@ def fit(
     if not 0 < tolerance < np.inf:
         msg = f"tolerance must be positive, got {tolerance}."
         raise ValueError(msg)
-    with progress_bar("fit", None, "call", progress) as bar:
+    saved = Checkpoint(checkpoint, cost, table, began)
+    with progress_bar("fit", None, "call", progress) as bar, saved:
         held = cost.holding(table.fixed_values)
         held._compile((1, 2))
-        objective = Objective(held, lambda _: bar.update())
-        _check_start(cost, objective, table)
-        objective.check_gradient(table.values, table.free)
+        objective = Objective(held, lambda x, value: (bar.update(), saved.seen(x, value)))
+        _check_start(cost, objective, saved)
+        objective.check_gradient(saved.table.values, table.free)
+        saved.follow(objective)
         settings = {"strategy": strategy, "tol": tolerance, "precision": precision, "print_level": print_level}
         # Intensities from elsewhere may be made of large matrices: those keep their threads.
         with one_blas_thread() if objective.derivatives == 2 else nullcontext():
-            minuit, verdict = _search(objective, table, cost.errordef, settings, max_calls)
+            minuit, verdict = _search(objective, saved.table, cost.errordef, settings, max_calls, saved.begin)
+        saved.begin("errors")
         problem = problem_of(minuit, table, verdict, tolerance * cost.errordef)
         if not problem and kind != "hessian" and verdict.covariance is not None:
             moved = corrected(held, np.array(minuit.values), verdict.covariance, kind, influence)
             verdict = replace(verdict, covariance=moved)
         minos_errors = {} if problem else _minos(minuit, minos_names, cl)
+        saved.end(not problem)
         objective.use(cost)  # the Minuit object is the user's now, who may free what was fixed
     settings["strategy"] = strategy if isinstance(strategy, int) else type(strategy).__name__
     settings |= {"max_calls": max_calls, "cl": cl, "start": dict(zip(table.names, table.values.tolist(), strict=True))}
-    outcome = Outcome(verdict, problem, kind, minos_errors, settings, time.perf_counter() - began)
-    result = written_down(cost, table, minuit, objective, outcome)
+    settings |= saved.notes
+    outcome = Outcome(verdict, problem, kind, minos_errors, settings, saved.calls, saved.seconds)
+    result = written_down(cost, table, minuit, outcome)
     if problem:
-        text = f"the fit of {cost._label} is not valid: {problem}"
+        text = f"the fit of {cost._label} is not valid: {problem}{saved.advice}"
         if throw:
             raise FitError(text, result)
         warnings.warn(text, ConvergenceWarning, stacklevel=2)
@@ -215,9 +230,11 @@ def fit(
     return result
 
 
-def _check_start(cost: Cost, objective: Objective, table: ParameterTable) -> None:
-    """Refuse a start where the cost is not finite, naming the events."""
+def _check_start(cost: Cost, objective: Objective, saved: Checkpoint) -> None:
+    """Refuse a checkpoint of another cost, and a start where the cost is not finite, naming the events."""
+    table = saved.table
     value, *gradient = objective.exact(table.values, 1 if objective.derivatives == 2 else 0)
+    saved.verify(value)
     if not np.isfinite(value):
         msg = f"the cost is not finite at the start: {cost._explain(table.values)[0]}. Start elsewhere."
         raise ValueError(msg)
@@ -237,8 +254,9 @@ def _search(
     errordef: float,
     settings: dict[str, Any],
     max_calls: int | None,
+    begin: Callable[[str], object],
 ) -> tuple[iminuit.Minuit, Verdict]:
-    """Descend, run Migrad, judge; again from a better place while there is hope."""
+    """Descend, run Migrad, judge; again from a better place while there is hope. ``begin`` is told the stages."""
     if objective.derivatives < 2:
         return search_by_differences(
             lambda x: _new_minuit(objective, table, x, errordef), objective, table, settings, max_calls
@@ -246,7 +264,9 @@ def _search(
     x = table.values
     budget = 2000 if max_calls is None else max_calls
     for attempt in range(_ATTEMPTS if max_calls is None else 1):
+        begin("descent")
         x = descend(objective, table, x, errordef, budget, fine=attempt > 0)
+        begin("migrad")
         minuit = _new_minuit(objective, table, x, errordef)
         for name, value in settings.items():
             setattr(minuit, name, value)

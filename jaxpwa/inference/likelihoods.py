@@ -15,6 +15,7 @@ All are negative log-likelihoods with ``errordef`` 0.5, but chi-squared with 1. 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from jaxpwa._checks import first_bad, numbers_per
 from jaxpwa._types import Intensity
 from jaxpwa.data.dataset import Dataset, as_dataset
+from jaxpwa.data.filedata import FileDataset
 from jaxpwa.engine.devices import Devices
 from jaxpwa.engine.integrals import Integrals
 from jaxpwa.engine.prepare import Settings
@@ -71,12 +73,22 @@ def _column(values: Any, data: Dataset, what: str) -> np.ndarray:
     return array
 
 
-def _monte_carlo(events: Any, what: str) -> Dataset | Integrals:
-    return events if isinstance(events, Integrals) else as_dataset(events, what)
+def _events(events: Any, what: str) -> Dataset | FileDataset:
+    return events if isinstance(events, FileDataset) else as_dataset(events, what)
+
+
+def _monte_carlo(events: Any, what: str) -> Dataset | FileDataset | Integrals:
+    return events if isinstance(events, Integrals) else _events(events, what)
+
+
+def _check_sum(weights: float) -> None:
+    if not weights > 0:
+        msg = f"the weights of normalization_mc must have a positive sum, got {weights}."
+        raise ValueError(msg)
 
 
 def _sum_over(
-    intensity: Intensity, mc: Dataset | Integrals, what: str, common: dict[str, Any], **form: Any
+    intensity: Intensity, mc: Dataset | FileDataset | Integrals, what: str, common: dict[str, Any], **form: Any
 ) -> EventTerm:
     """Return the sum of the intensity over Monte Carlo, or over what stands for it."""
     if isinstance(mc, Integrals):
@@ -100,7 +112,7 @@ class UnbinnedNLL(Cost):
         ``intensity(params, data) -> (events,)``, real and positive. Without ``normalization_mc`` it must be a
         normalised density: a scale factor in it changes the value, and the fit.
     data
-        A `Dataset` or what makes one.
+        A `Dataset`, what makes one, or events in files (`Dataset.from_files`).
     normalization_mc
         Monte Carlo that is flat in phase space and passed the same reconstruction as the data, or `Integrals` over
         it. A scale factor of the intensity then cancels: fix one.
@@ -143,17 +155,17 @@ class UnbinnedNLL(Cost):
         normalization: str = "auto",
     ):
         names = _names(parameters)
-        data = as_dataset(data, "data")
         settings = _settings(precompute, memory_budget, normalization)
         common = _common(names, devices, settings)
-        terms = [EventTerm.make(intensity, data, "data", log_intensity, scale=-1.0, **common)]
+        terms = [EventTerm.make(intensity, _events(data, "data"), "data", log_intensity, scale=-1.0, **common)]
         if normalization_mc is not None:
-            mc, w = _monte_carlo(normalization_mc, "normalization_mc"), data.sum_of_weights
-            if not mc.sum_of_weights > 0:
-                msg = f"the weights of normalization_mc must have a positive sum, got {mc.sum_of_weights}."
-                raise ValueError(msg)
-            offset = -w * np.log(mc.sum_of_weights)
-            terms.append(_sum_over(intensity, mc, "normalization_mc", common, scale=w, offset=offset, log=True))
+            mc, w = _monte_carlo(normalization_mc, "normalization_mc"), terms[0].data.sum_of_weights
+            if isinstance(mc, Dataset):
+                _check_sum(mc.sum_of_weights)
+            term = _sum_over(intensity, mc, "normalization_mc", common, scale=w, log=True)
+            total = (mc if isinstance(mc, Integrals) else term.data).sum_of_weights
+            _check_sum(total)
+            terms.append(replace(term, offset=-w * np.log(total)))
         super().__init__(terms, 0.5, terms[0].total.n_events, _label("UnbinnedNLL", intensity))
 
 
@@ -193,8 +205,7 @@ class ExtendedNLL(Cost):
         normalization: str = "auto",
     ):
         names = _names(parameters)
-        data = as_dataset(data, "data")
-        mc = _monte_carlo(accepted_mc, "accepted_mc")
+        data, mc = _events(data, "data"), _monte_carlo(accepted_mc, "accepted_mc")
         number = mc.n_events if n_generated is None else n_generated
         if not isinstance(number, (int, float, np.integer, np.floating)) or not 0 < number < np.inf:
             msg = f"n_generated must be a positive number, the events generated, got {n_generated!r}."

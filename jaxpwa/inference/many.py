@@ -2,19 +2,24 @@
 
 import time
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import jax
 
-from jaxpwa._checks import ConvergenceWarning, known
+from jaxpwa._checks import ConvergenceWarning
 from jaxpwa._progress import progress_bar
 from jaxpwa._threads import one_blas_thread
+from jaxpwa.farms.parcels import Parcel
+from jaxpwa.farms.tasks import check_executor, run_all
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.fit import fit
 from jaxpwa.inference.manyfits import ManyFits, Minimum
+from jaxpwa.inference.manystarts import in_order, labelled_costs, starts_of
 from jaxpwa.inference.parameters import Parameter, ParameterTable
 from jaxpwa.inference.result import FitResult
 from jaxpwa.inference.starts import bind_to_start
@@ -31,6 +36,10 @@ _DESCENT_CALLS = 2000
 # Ends of descents, and minima, are one minimum within this: of the cost, in units of errordef, and of the parameters,
 # as the square of their distance in standard deviations.
 _SAME = 0.25
+# Tasks for an executor: about so many in all, but with no more starts of a cost than this. Neither depends on the
+# number of workers, so that results don't.
+_TASKS = 64
+_STARTS_PER_TASK = 16
 
 
 def fit_many(
@@ -38,6 +47,7 @@ def fit_many(
     starts: Start | Sequence[Start] | Mapping[Hashable, Start | Sequence[Start]],
     *,
     fixed: str | Iterable[str] = (),
+    executor: Executor | None = None,
     progress: bool | None = None,
     **settings: Any,
 ) -> ManyFits:
@@ -56,10 +66,13 @@ def fit_many(
         the keys of ``costs`` (positions of a sequence) gives each cost its own start or starts.
     fixed
         Names to fix besides.
+    executor
+        Fits run there, such as in a `process_pool`, each cost with up to 16 of its starts at a time; what `farm` says
+        of executors holds. Each worker gets the events of its costs. None: in this process, one cost after the other.
     progress
         None: a bar on terminals and in Jupyter for work of more than two seconds. False: none.
     **settings
-        Further keywords of `fit`, but for ``throw``.
+        Further keywords of `fit`, but for ``throw`` and ``checkpoint``.
 
     Returns
     -------
@@ -74,7 +87,7 @@ def fit_many(
     Warns
     -----
     ConvergenceWarning
-        Once, if a cost has no valid result or starts failed: the cost is not finite there.
+        Once, if a cost has no valid result or starts failed: the cost is not finite there, or their process ended.
 
     Examples
     --------
@@ -87,30 +100,31 @@ def fit_many(
     [-0.9, 2.0]
     """
     began = time.perf_counter()
-    labelled = _labelled(costs)
+    labelled = labelled_costs(costs)
     if "throw" in settings:
         msg = "fit_many has no throw: look at the results' valid, one fit that fails does not end the others."
         raise TypeError(msg)
+    if "checkpoint" in settings:
+        msg = "fit_many has no checkpoint, which is a file of one fit: jaxpwa.farm calls a function that fits with one."
+        raise TypeError(msg)
     fixed = [fixed] if isinstance(fixed, str) else list(fixed)
-    own = _starts_of(starts, labelled)
+    check_executor(executor)
+    own = starts_of(starts, labelled)
     tables: dict[Hashable, list[ParameterTable]] = {}
     bound: dict[Hashable, Cost] = {}
     for label, cost in labelled.items():
         tables[label] = []
         for number, start in enumerate(own[label]):
             if number:
-                start = _in_order(start, tables[label][0].names, number)
+                start = in_order(start, tables[label][0].names, number)
             bound[label], table = bind_to_start(cost, start, fixed)
             tables[label].append(table)
-    minima: dict[Hashable, tuple[Minimum, ...]] = {}
-    failures: dict[Hashable, dict[int, str]] = {}
-    n_starts = sum(map(len, tables.values()))
-    together = worth_compiling(n_starts)
-    with progress_bar("fits", n_starts, " starts", progress) as bar:
-        for label, cost in bound.items():
-            minima[label], failed = fit_one(cost, tables[label], settings, together, bar.update)
-            if failed:
-                failures[label] = failed
+    if executor is None:
+        ends = _here(bound, tables, settings, progress)
+    else:
+        ends = _elsewhere(bound, tables, settings, executor, progress)
+    minima = {label: end for label, (end, _) in ends.items()}
+    failures = {label: failed for label, (_, failed) in ends.items() if failed}
     found = ManyFits(minima, failures, time.perf_counter() - began)
     if not any(minima.values()):
         msg = f"every fit fails: {found.problem}"
@@ -120,75 +134,102 @@ def fit_many(
     return found
 
 
+Ends = tuple[tuple[Minimum, ...], dict[int, str]]
+"""Minima of a cost, and why starts failed."""
+
+
+def _here(
+    costs: dict[Hashable, Cost],
+    tables: dict[Hashable, list[ParameterTable]],
+    settings: dict[str, Any],
+    progress: bool | None,
+) -> dict[Hashable, Ends]:
+    """Fit one cost after the other."""
+    n_starts = sum(map(len, tables.values()))
+    together = worth_compiling(n_starts)
+    with progress_bar("fits", n_starts, " starts", progress) as bar:
+        return {label: fit_one(cost, tables[label], settings, together, bar.update) for label, cost in costs.items()}
+
+
+def _elsewhere(
+    costs: dict[Hashable, Cost],
+    tables: dict[Hashable, list[ParameterTable]],
+    settings: dict[str, Any],
+    executor: Executor,
+    progress: bool | None,
+) -> dict[Hashable, Ends]:
+    """Fit costs in an executor, some starts at a time, and put together what tasks found of one cost."""
+    n_starts = sum(map(len, tables.values()))
+    size = min(_STARTS_PER_TASK, -(-n_starts // _TASKS))
+    tasks = [
+        (label, range(first, min(first + size, len(rows))))
+        for label, rows in tables.items()
+        for first in range(0, len(rows), size)
+    ]
+
+    def packages() -> Iterator[tuple[Parcel, list[ParameterTable]]]:
+        parcel, packed = None, None
+        for label, numbers in tasks:
+            if parcel is None or packed != label:
+                parcel, packed = Parcel.of(_holding(costs[label], tables[label]), f"cost {label!r}"), label
+            yield parcel, [tables[label][i] for i in numbers]
+
+    farmed = run_all(
+        partial(_fit_packed, settings=settings, together=worth_compiling(n_starts)),
+        packages(),
+        executor,
+        len(tasks),
+        what="fits",
+        unit=" starts",
+        steps=lambda k: len(tasks[k][1]),
+        label=lambda k: f"cost {tasks[k][0]!r}, from start {tasks[k][1][0]} on,",
+        progress=progress,
+    )
+    parts: dict[Hashable, list[tuple[FitResult, list[int]]]] = {label: [] for label in costs}
+    failed: dict[Hashable, dict[int, str]] = {label: {} for label in costs}
+    for k, (label, numbers) in enumerate(tasks):
+        if k in farmed.failures:
+            failed[label] |= dict.fromkeys(numbers, farmed.failures[k].reason)
+            continue
+        minima, reasons = farmed[k]
+        failed[label] |= {numbers[i]: reason for i, reason in reasons.items()}
+        parts[label] += [(m.result, [numbers[i] for i in m.starts]) for m in minima]
+    return {label: (_merged(found, tables[label][0]), failed[label]) for label, found in parts.items()}
+
+
+def _fit_packed(task: tuple[Parcel, list[ParameterTable]], settings: dict[str, Any], together: bool) -> Ends:
+    """Fit some starts of a cost in a worker."""
+    return fit_one(task[0].open(), task[1], settings, together, lambda: None)
+
+
+def _merged(parts: list[tuple[FitResult, list[int]]], table: ParameterTable) -> tuple[Minimum, ...]:
+    """Return the distinct ones of minima that were found apart; of equal ones that of the first start stays."""
+    found: list[tuple[FitResult, list[int]]] = []
+    for result, numbers in sorted(parts, key=lambda part: part[1][0]):
+        x = np.array([result.values[n] for n in table.names])
+        home = _same(found, table, x, result.fval) if result.valid else None
+        if home is None:
+            found.append((result, list(numbers)))
+        else:
+            home += numbers
+    return _lowest_first(found)
+
+
+def _lowest_first(found: list[tuple[FitResult, list[int]]]) -> tuple[Minimum, ...]:
+    """Return minima, valid ones first."""
+    found = sorted(found, key=lambda pair: (not pair[0].valid, pair[0].fval if np.isfinite(pair[0].fval) else np.inf))
+    return tuple(Minimum(result, tuple(sorted(numbers))) for result, numbers in found)
+
+
+def _holding(cost: Cost, tables: list[ParameterTable]) -> Cost:
+    """Return a cost that knows what all starts fix."""
+    held = tables[0].fixed_values
+    return cost.holding({n: v for n, v in held.items() if all(t.fixed_values.get(n) == v for t in tables)})
+
+
 def worth_compiling(n_starts: int) -> bool:
     """Tell whether so many descents are worth the code that computes at many points in one call."""
     return n_starts >= _WORTH_COMPILING.get(jax.devices()[0].platform, _WORTH_COMPILING_ELSEWHERE)
-
-
-def _labelled(costs: Any) -> dict[Any, Cost]:
-    """Return costs by label."""
-    if isinstance(costs, Cost):
-        return {0: costs}
-    if isinstance(costs, Mapping):
-        labelled = dict(costs)
-    elif isinstance(costs, Iterable):
-        labelled = dict(enumerate(costs))
-    else:
-        msg = f"costs must be a cost, or a sequence or mapping of costs, got {type(costs).__name__}."
-        raise TypeError(msg)
-    if not labelled:
-        msg = "costs must hold at least one cost, got none."
-        raise ValueError(msg)
-    return labelled
-
-
-def _in_order(start: Any, names: tuple[str, ...], number: int) -> Any:
-    """Return a start with its parameters in the order of the first one."""
-    values = start.start_values if isinstance(start, FitResult) else start
-    if not isinstance(values, Mapping):
-        return values
-    if set(values) != set(names):
-        msg = f"start {number} names other parameters than the first: {known(values)}; expected {known(names)}."
-        raise ValueError(msg)
-    return {name: values[name] for name in names}
-
-
-def _is_start(value: Any) -> bool:
-    """Tell whether this is one start, and not a mapping or sequence of them."""
-    if isinstance(value, FitResult):
-        return True
-    return isinstance(value, Mapping) and not any(isinstance(v, (Mapping, FitResult, list)) for v in value.values())
-
-
-def _starts_of(starts: Any, labelled: dict[Hashable, Cost]) -> dict[Hashable, list[Any]]:
-    """Return the starts of each cost."""
-    if _is_start(starts):
-        return {label: [starts] for label in labelled}
-    if isinstance(starts, Mapping):
-        missing = [label for label in labelled if label not in starts]
-        unknown = [label for label in starts if label not in labelled]
-        if missing or unknown:
-            msg = (
-                f"starts by cost must have the keys of costs: {known(map(repr, labelled))}; "
-                f"missing: {known(map(repr, missing))}; unknown: {known(map(repr, unknown))}."
-            )
-            raise ValueError(msg)
-        return {label: _listed(starts[label]) for label in labelled}
-    listed = _listed(starts)
-    return dict.fromkeys(labelled, listed)
-
-
-def _listed(starts: Any) -> list[Any]:
-    if _is_start(starts):
-        return [starts]
-    if isinstance(starts, (str, bytes)) or not isinstance(starts, Iterable):
-        msg = f"starts must be a start, or a sequence of starts, got {type(starts).__name__}."
-        raise TypeError(msg)
-    listed = list(starts)
-    if not listed:
-        msg = "starts must hold at least one start, got none."
-        raise ValueError(msg)
-    return listed
 
 
 def fit_one(
@@ -197,10 +238,9 @@ def fit_one(
     settings: dict[str, Any],
     together: bool,
     on_end: Callable[[], object],
-) -> tuple[tuple[Minimum, ...], dict[int, str]]:
+) -> Ends:
     """Fit one cost from all its starts."""
-    held = tables[0].fixed_values
-    cost = cost.holding({n: v for n, v in held.items() if all(t.fixed_values.get(n) == v for t in tables)})
+    cost = _holding(cost, tables)
     points = [table.values for table in tables]
     order, known_values = list(range(len(tables))), [np.inf] * len(tables)
     batched = together and len(tables) >= _FEW and most_together(cost) > 1
@@ -235,8 +275,7 @@ def fit_one(
                 home = []
                 found.append((result, home))
         home.append(number)
-    found.sort(key=lambda pair: (not pair[0].valid, pair[0].fval if np.isfinite(pair[0].fval) else np.inf))
-    return tuple(Minimum(result, tuple(sorted(numbers))) for result, numbers in found), failed
+    return _lowest_first(found), failed
 
 
 def _same(

@@ -29,7 +29,7 @@ class Objective:
     cost
         Bound to the parameters of the array.
     on_call
-        Called with each value.
+        Called with each point and its value, infinite where the cost is not finite.
     compute
         What gives value and derivatives in place of the cost.
 
@@ -46,7 +46,7 @@ class Objective:
     def __init__(
         self,
         cost: Cost,
-        on_call: Callable[[float], object] | None = None,
+        on_call: Callable[[np.ndarray, float], object] | None = None,
         compute: Callable[[np.ndarray, int], list] | None = None,
     ):
         self._cost = cost
@@ -62,16 +62,26 @@ class Objective:
         self._cost, self._compute = cost, cost._compute
         self._last.clear()
 
-    def _seen(self, value: float, finite: bool) -> float:
+    @property
+    def calls(self) -> dict[str, int]:
+        """Calls made so far, by kind."""
+        return {
+            "value": self.n_value,
+            "gradient": self.n_gradient,
+            "hessian": self.n_hessian,
+            "not finite": self.n_forbidden,
+        }
+
+    def _seen(self, x: np.ndarray, value: float, finite: bool) -> float:
         """Return the value to hand on."""
+        if self._on_call is not None:
+            self._on_call(x, value if finite else np.inf)
         if not finite:
             self.n_forbidden += 1
             top = self._worst if np.isfinite(self._worst) else 0.0
             value = top + 1.0 + abs(top)
         elif value > self._worst:
             self._worst = value
-        if self._on_call is not None:
-            self._on_call(value)
         return value
 
     def _at(self, x: np.ndarray, order: int) -> tuple[list, bool]:
@@ -94,7 +104,7 @@ class Objective:
         few = min(_MOST, max(_LEAST, _WORTH_COMPILING // max(1, self._cost._n_summed)))
         out, new = self._at(x, 1 if self.derivatives == 2 and self.n_value < few else 0)
         self.n_value += new
-        return self._seen(out[0], bool(np.isfinite(out[0])))
+        return self._seen(x, out[0], bool(np.isfinite(out[0])))
 
     def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the cost and its gradient, ``(n,)``."""
@@ -102,7 +112,7 @@ class Objective:
         self.n_gradient += new
         value, gradient = out[:2]
         finite = bool(np.isfinite(value) and np.isfinite(gradient).all())
-        return self._seen(value, finite), gradient.copy() if finite else np.zeros_like(gradient)
+        return self._seen(x, value, finite), gradient.copy() if finite else np.zeros_like(gradient)
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
         """Return the gradient, ``(n,)``."""
@@ -141,7 +151,7 @@ class Objective:
         self.n_gradient += new and order == 1
         self.n_hessian += new and order == 2
         if self._on_call is not None:
-            self._on_call(out[0])
+            self._on_call(x, out[0] if np.isfinite(out[0]) else np.inf)
         return out[: order + 1]
 
     def hessian(self, x: np.ndarray) -> np.ndarray:

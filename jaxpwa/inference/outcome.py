@@ -9,7 +9,6 @@ import numpy as np
 from jaxpwa._checks import known
 from jaxpwa.inference.basin import Verdict
 from jaxpwa.inference.cost import Cost
-from jaxpwa.inference.objective import Objective
 from jaxpwa.inference.parameters import ParameterTable
 from jaxpwa.inference.result import FitResult, versions
 from jaxpwa.inference.ties import with_tied
@@ -37,8 +36,8 @@ class Outcome:
         Asymmetric errors by name.
     settings
         Of the fit.
-    seconds
-        Duration.
+    calls, seconds
+        How often the cost was computed, by kind, and for how long.
     """
 
     verdict: Verdict
@@ -46,10 +45,11 @@ class Outcome:
     kind: str
     minos: dict[str, tuple[float, float]]
     settings: dict[str, Any]
+    calls: dict[str, int]
     seconds: float
 
 
-def written_down(cost: Cost, table: ParameterTable, minuit: Any, objective: Objective, outcome: Outcome) -> FitResult:
+def written_down(cost: Cost, table: ParameterTable, minuit: Any, outcome: Outcome) -> FitResult:
     """Return the record of a fit."""
     verdict = outcome.verdict
     names, n = np.array(table.names), len(table.names)
@@ -70,17 +70,12 @@ def written_down(cost: Cost, table: ParameterTable, minuit: Any, objective: Obje
         ndata=cost.ndata,
         edm=float(verdict.edm),
         valid=not outcome.problem,
-        message=outcome.problem or _success(cost, names[verdict.at_limit], outcome.kind, bool(outcome.minos)),
+        message=outcome.problem or _success(cost, names[verdict.at_limit], outcome),
         fixed=tuple(names[table.fixed].tolist()),
         at_limit=tuple(names[verdict.at_limit].tolist()),
         limits={table.names[i]: (float(table.lower[i]), float(table.upper[i])) for i in np.flatnonzero(limited)},
         minos=outcome.minos,
-        calls={
-            "value": objective.n_value,
-            "gradient": objective.n_gradient,
-            "hessian": objective.n_hessian,
-            "not finite": objective.n_forbidden,
-        },
+        calls=outcome.calls,
         cost=cost._label,
         seconds=outcome.seconds,
         covariance_kind=outcome.kind,
@@ -93,13 +88,16 @@ def written_down(cost: Cost, table: ParameterTable, minuit: Any, objective: Obje
     )
 
 
-def _success(cost: Cost, at_limit: np.ndarray, kind: str, minos: bool) -> str:
+def _success(cost: Cost, at_limit: np.ndarray, outcome: Outcome) -> str:
     """Say what was found, and what its errors are."""
+    kind = outcome.kind
     parts = ["minimum found"]
+    if "resumed" in outcome.settings:
+        parts.append("going on from a checkpoint")
     if len(at_limit):
         parts.append(f"{known(at_limit)} at a limit: no error there, and other errors hold for it fixed")
     if kind != "hessian":
-        but = ", those of MINOS are the cost's" if minos else ""
+        but = ", those of MINOS are the cost's" if outcome.minos else ""
         parts.append(f"events have weights: errors by the {kind} formula{but}")
     elif is_uncorrected(cost, kind):
         parts.append("events have weights, and errors take them for numbers of events")

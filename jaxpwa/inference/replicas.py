@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxpwa.engine.blocks import PlacedEvents
+from jaxpwa.engine.fileevents import FileEvents
 from jaxpwa.engine.resampled import place_counts, resampled_sums
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.penalties import GaussianTerm, PenaltyTerm
@@ -20,6 +20,9 @@ def refuse_what_has_no_events(cost: Cost) -> None:
     n_data = 0
     for term in _flat(cost._terms):
         n_data += isinstance(term, EventTerm) and term.is_data
+        if isinstance(term, EventTerm) and isinstance(term.data, FileEvents) and term.is_data:
+            msg = f"the bootstrap draws events anew, which {term.what} in files are not there for: read() them."
+            raise ValueError(msg)
         is_sum = isinstance(term, EventTerm) and term.total.spec.summand in (log_intensity, plain_intensity)
         if not is_sum and not isinstance(term, (GaussianTerm, PenaltyTerm)):
             what = f"bins or points ({term.what})" if isinstance(term, EventTerm) else "intensities from outside of JAX"
@@ -95,7 +98,7 @@ class Replicas:
                 values, gradients = resampled_sums(term.placed, thetas[:, term.index], self.placed[number])
                 out[0] += term.scale * values + term.offset
                 out[1][:, term.index] += term.scale * gradients
-                w = term.data.weights[term.data.weights != 0]
+                w = term.table.weights[term.table.weights != 0]
                 ratio[id(term.likelihood)] = (w @ self.counts[number]) / w.sum()
             elif isinstance(term, EventTerm) and term.log and id(term.likelihood) in ratio:
                 part = [np.zeros(self.n), np.zeros(thetas.shape)]
@@ -127,13 +130,13 @@ class Replicas:
                 out.append(replace(term, inner=inner))
             elif isinstance(term, EventTerm) and term.is_data:
                 counts = self.counts[next(data)][:, number]
-                w = np.zeros(term.data.n_events)
-                counted = np.flatnonzero(term.data.weights)
-                w[counted] = term.data.weights[counted] * counts
-                ratio[id(term.likelihood)] = float(w.sum() / term.data.weights.sum())
-                drawn = term.data.with_weights(w)
-                events: PlacedEvents = term.recipe.place(drawn, term.what)
-                total, account = term.recipe.prepare(replace(term.total.spec, plan=None), events, drawn)
+                w = np.zeros(term.table.n_events)
+                counted = np.flatnonzero(term.table.weights)
+                w[counted] = term.table.weights[counted] * counts
+                ratio[id(term.likelihood)] = float(w.sum() / term.table.weights.sum())
+                drawn = term.table.with_weights(w)
+                first = term.recipe.first_sum(replace(term.total.spec, plan=None), drawn, term.what)
+                total, account = term.recipe.prepare(first, drawn)
                 out.append(replace(term, total=total, account=account, data=drawn))
             elif isinstance(term, EventTerm) and term.log and id(term.likelihood) in ratio:
                 out.append(term.times(ratio[id(term.likelihood)]))

@@ -4,7 +4,7 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -64,11 +64,11 @@ class FitResult:
     minos
         ``(lower, upper)`` errors by name, lower negative; NaN where MINOS found none.
     calls
-        How often value, gradient and Hessian were computed.
+        How often value, gradient and Hessian were computed, in all runs of a fit that went on from a checkpoint.
     cost
         What was minimised.
     seconds
-        Duration of the fit.
+        Duration of the fit, of all its runs.
     covariance_kind
         Where ``covariance`` comes from: ``"hessian"``, or for events with weights ``"asymptotic"`` or ``"sumw2"``.
     tied
@@ -76,7 +76,7 @@ class FitResult:
     definition
         The formula of each term of the cost.
     settings
-        Keywords of the fit, and its start values.
+        Keywords of the fit, and its start values; ``"resumed"`` where it went on from a checkpoint.
     versions
         Of jaxpwa and what it stands on.
     minuit
@@ -106,6 +106,10 @@ class FitResult:
     versions: dict[str, str] = field(default_factory=dict)
     _samples: Callable[[], tuple[dict[str, Any], ...]] = field(default=tuple, repr=False)
     minuit: iminuit.Minuit | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Results travel between processes as they are in files: without the live Minuit object and the events.
+        return self.__dict__ | {"minuit": None, "_samples": partial(tuple, self.samples)}
 
     @property
     def names(self) -> tuple[str, ...]:

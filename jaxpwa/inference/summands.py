@@ -49,7 +49,9 @@ NEUTRAL = {"log": 1.0, "intensity": 0.0, "pull": 0.0}
 """Intensities that add nothing to these sums: what padding holds."""
 
 
-def faults_of(values: np.ndarray, counted: np.ndarray, needs_log: bool, what: str) -> list[tuple[str, str]]:
+def faults_of(
+    values: np.ndarray, counted: np.ndarray, needs_log: bool, what: str, first: int = 0
+) -> list[tuple[str, str]]:
     """Say what is wrong with intensities, as (kind, sentence): kinds 'nan', 'negative', 'zero'.
 
     Parameters
@@ -62,6 +64,8 @@ def faults_of(values: np.ndarray, counted: np.ndarray, needs_log: bool, what: st
         Whether they must be positive.
     what
         What the events are called.
+    first
+        Index of the first of them in the whole, where they are a piece of it.
     """
     kinds = [("nan", ~np.isfinite(values), "NaN or infinite")]
     if needs_log:
@@ -71,5 +75,6 @@ def faults_of(values: np.ndarray, counted: np.ndarray, needs_log: bool, what: st
         bad = mask & counted
         if bad.any():
             text = f"intensity is {word} for {int(bad.sum())} of {len(values)} {what} events"
-            found.append((kind, f"{text} (first: event {first_bad(bad)})"))
+            text += f" from event {first} on" if first else ""
+            found.append((kind, f"{text} (first: event {first + first_bad(bad)})"))
     return found

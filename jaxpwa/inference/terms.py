@@ -12,55 +12,21 @@ import jax.numpy as jnp
 
 from jaxpwa._types import Params
 from jaxpwa.data.dataset import Dataset
-from jaxpwa.engine.blocks import Arrays, PlacedEvents, place
-from jaxpwa.engine.devices import Devices
+from jaxpwa.data.filedata import FileDataset
+from jaxpwa.engine.blocks import Arrays
+from jaxpwa.engine.devices import Devices, event_mesh, own_positions
+from jaxpwa.engine.fileevents import FileEvents, Totals, opened
 from jaxpwa.engine.integrals import Integrals, as_sample, fingerprint, restored
 from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
 from jaxpwa.engine.pointwise import all_values, chunks
-from jaxpwa.engine.precompute import make_plan
-from jaxpwa.engine.prepare import Account, ProvenSum, Settings, SplitSum, prepare
+from jaxpwa.engine.prepare import Account, ProvenSum, Settings, SplitSum
+from jaxpwa.engine.processes import tell
+from jaxpwa.engine.streamed import StreamedSum
 from jaxpwa.engine.sums import EventSum, Summand, SumSpec
+from jaxpwa.inference.recipe import Recipe
 from jaxpwa.inference.summands import FORMULAS, faults_of, log_intensity, plain_intensity, poisson_deviance
 
 _DEFAULT = Settings()
-
-
-@dataclass(frozen=True, eq=False)
-class Recipe:
-    """How a term's events are placed, and what may be done to make its sum faster.
-
-    Attributes
-    ----------
-    columns
-        Names of the columns that the model reads.
-    extras, devices
-        As in `place`.
-    settings
-        What may be done.
-    """
-
-    columns: tuple[str, ...]
-    extras: tuple[np.ndarray, ...]
-    devices: Devices
-    settings: Settings
-
-    def place(self, data: Dataset, what: str) -> PlacedEvents:
-        """Copy the columns to the devices."""
-        return place(data, self.columns, what=what, extras=self.extras, devices=self.devices)
-
-    def prepare(
-        self, spec: SumSpec, events: PlacedEvents, data: Dataset, held: dict[str, float] | None = None
-    ) -> tuple[EventSum | ProvenSum, Account]:
-        """Store what can be, and find pseudo-events."""
-        is_plain = spec.summand is plain_intensity
-        return prepare(spec, events, column_specs(data, self.columns), self.settings, is_plain, held)
-
-    def gains_by_holding(self, spec: SumSpec, data: Dataset, held: tuple[str, ...]) -> bool:
-        """Tell whether more can be computed beforehand with these parameters fixed."""
-        if not self.settings.precompute or not self.columns:
-            return False
-        arguments = spec.model, spec.parameters, column_specs(data, self.columns), spec.single, spec.block
-        return make_plan(*arguments, held).cost_saved > make_plan(*arguments).cost_saved
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +55,14 @@ class EventTerm:
         What the terms of one likelihood have in common, data and Monte Carlo; None for a term that stands alone.
     """
 
-    total: EventSum | ProvenSum
+    total: EventSum | ProvenSum | StreamedSum
     scale: float
     offset: float
     log: bool
-    data: Dataset
+    data: Dataset | FileEvents
     what: str
     index: np.ndarray
-    recipe: "Recipe"
+    recipe: Recipe
     account: Account
     is_open: bool = False
     held: Mapping[str, float] = field(default_factory=dict)
@@ -107,7 +73,7 @@ class EventTerm:
     def make(
         cls,
         intensity: Callable,
-        data: Dataset,
+        data: Dataset | FileDataset,
         what: str,
         summand: Summand,
         *,
@@ -124,20 +90,18 @@ class EventTerm:
         model = ModelRef(intensity)
         info = inspect_model(model, column_specs(data), parameters)
         recipe = Recipe(info.columns, extras, devices, settings)
-        events = recipe.place(data, what)
-        if not events.n_events:
-            why = "all weights are 0" if data.n_events else "there are none"
-            msg = f"{what} must have events that count: {why}."
-            raise ValueError(msg)
+        found = opened(data, info.columns, what, devices) if isinstance(data, FileDataset) else data
         names = info.parameters or ()
-        single = data.dtype == "float32"
-        spec = SumSpec(model, names, info.columns, summand, single, events.mesh, events.block)
-        total, account, is_open = EventSum(spec, events), Account(), info.parameters is None
+        # The mesh and the block are those of the events, once they are placed.
+        nowhere = event_mesh(tuple(jax.local_devices()[:1]))
+        spec = SumSpec(model, names, info.columns, summand, found.dtype == "float32", nowhere, 1)
+        first = recipe.first_sum(spec, found, what)
+        total, account, is_open = first, Account(), info.parameters is None
         if not is_open:
-            total, account = recipe.prepare(spec, events, data)
+            total, account = recipe.prepare(first, found)
         index = np.arange(len(names))
         return cls(
-            total, scale, offset, log, data, what, index, recipe, account, is_open=is_open, likelihood=likelihood
+            total, scale, offset, log, found, what, index, recipe, account, is_open=is_open, likelihood=likelihood
         )
 
     @classmethod
@@ -174,17 +138,28 @@ class EventTerm:
 
     @property
     def placed(self) -> EventSum:
-        """The sum over the events themselves; that of ln I never goes over pseudo-events."""
+        """The sum over the events themselves, on devices; that of ln I never goes over pseudo-events."""
         assert isinstance(self.total, EventSum)
         return self.total
+
+    @property
+    def table(self) -> Dataset:
+        """The events on the host; those in files are not there."""
+        assert isinstance(self.data, Dataset)
+        return self.data
+
+    @property
+    def totals(self) -> Totals:
+        """Number of events, and sums of their weights."""
+        return self.data.totals if isinstance(self.data, FileEvents) else Totals.of(self.data)
 
     def bind(self, names: tuple[str, ...]) -> "EventTerm":
         """Find this term's parameters among ``names``."""
         spec, total, account = self.total.spec, self.total, self.account
-        if self.is_open and isinstance(total, EventSum):
+        if self.is_open and not isinstance(total, ProvenSum):
             inspect_model(spec.model, column_specs(self.data), names)
             spec = replace(spec, parameters=names)
-            total, account = self.recipe.prepare(spec, total.events, self.data)
+            total, account = self.recipe.prepare(replace(total, spec=spec), self.data)
         index = np.array([names.index(n) for n in spec.parameters], np.intp)
         return replace(self, total=total, account=account, index=index, is_open=False)
 
@@ -194,8 +169,8 @@ class EventTerm:
         held = {n: values[n] for n in spec.parameters if n in values}
         if held == self.held or not self.recipe.gains_by_holding(spec, self.data, tuple(held)):
             return self
-        events = self.recipe.place(self.data, self.what)
-        total, account = self.recipe.prepare(replace(spec, plan=None), events, self.data, held)
+        first = self.recipe.first_sum(replace(spec, plan=None), self.data, self.what)
+        total, account = self.recipe.prepare(first, self.data, held)
         return replace(self, total=total, account=account, held=held)
 
     def integrals(self, theta: np.ndarray) -> Integrals:
@@ -281,32 +256,46 @@ class EventTerm:
 
     def described(self) -> dict[str, Any]:
         """Return what the events are known by; reads them all."""
-        columns = self.recipe.columns
+        columns, data = self.recipe.columns, self.data
         return {
             "name": self.what,
-            "events": self.data.n_events,
-            "sum of weights": self.data.sum_of_weights,
+            "events": data.n_events,
+            "sum of weights": data.sum_of_weights,
             "columns": list(columns),
-            "fingerprint": fingerprint(self.data, columns),
+            "fingerprint": data.fingerprint() if isinstance(data, FileEvents) else fingerprint(data, columns),
         }
 
-    def intensities(self, theta: np.ndarray) -> np.ndarray:
-        """Return the intensity of every event, ``(events,)``, those of weight 0 included."""
-        spec, data = self.total.spec, self.data
+    def _intensities(self, data: Dataset, theta: np.ndarray) -> np.ndarray:
+        """Return the intensity of every event of a table, ``(events,)``, those of weight 0 included."""
+        spec = self.total.spec
         info = inspect_model(spec.model, column_specs(data), spec.parameters)
-        devices = tuple(spec.mesh.devices.flat)
+        devices = tuple(spec.mesh.devices.flat[i] for i in own_positions(spec.mesh))
         parts = chunks(spec.model, info, spec.parameters, theta[self.index], data, devices=devices)
         return all_values(parts, data.n_events, info.dtype, lambda n: None)
 
+    def _faults_of(self, data: Dataset, theta: np.ndarray, first: int = 0) -> list[tuple[str, str]]:
+        values = self._intensities(data, theta)
+        counted = data.weights != 0
+        summand = self.total.spec.summand
+        if summand is poisson_deviance:
+            counted &= (values <= 0) | ~np.isfinite(values)
+        return faults_of(values, counted, summand in (log_intensity, poisson_deviance), self.what, first)
+
     def faults(self, theta: np.ndarray) -> list[tuple[str, str]]:
         """Return what is wrong with the intensities, as (kind, sentence): kinds 'zero', 'negative', 'nan'."""
-        values = self.intensities(theta)
-        counted = self.data.weights != 0
-        needs_log = self.total.spec.summand is log_intensity
-        is_poisson = self.total.spec.summand is poisson_deviance
-        if is_poisson:
-            counted &= (values <= 0) | ~np.isfinite(values)
-        found = faults_of(values, counted, needs_log or is_poisson, self.what)
+        data = self.data
+        if isinstance(data, FileEvents):
+            tables = data.tables(data.rows())
+            mine = next((bad for start, table in tables if (bad := self._faults_of(table, theta, start))), [])
+            said = {text: kind for line in tell("\n".join(f"{k}\t{t}" for k, t in mine)) for kind, text in _pairs(line)}
+            found = [(kind, text) for text, kind in said.items()]
+        else:
+            found = self._faults_of(data, theta)
         if self.log and not found:
             found.append(("nan", f"the sum of the intensity over {self.what} is not positive"))
         return found
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Take apart what `EventTerm.faults` tells other processes."""
+    return [(kind, rest) for kind, _, rest in (line.partition("\t") for line in text.splitlines()) if rest]

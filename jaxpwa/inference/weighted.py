@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 
 from jaxpwa._checks import known
+from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.scores import scores, squared_scores, with_squared_weights
+from jaxpwa.engine.streamed import StreamedSum
 from jaxpwa.inference.cost import Cost, Term
 from jaxpwa.inference.supplied import SuppliedTerm
 from jaxpwa.inference.terms import EventTerm
@@ -38,14 +40,15 @@ def data_terms(terms: Iterable[Any]) -> Iterator[EventTerm]:
 
 
 def _has_weights(term: EventTerm) -> bool:
-    return term.data.is_weighted and not np.isin(term.data.weights, (0.0, 1.0)).all()
+    return term.data.is_weighted and term.totals.has_weights
 
 
 def unscaled(cost: Cost) -> bool:
     """Tell whether data have weights, and no factor gives the cost the curvature of a likelihood, sum w = sum w**2."""
     for term in data_terms(cost._terms):
-        w = abs(term.scale) * term.data.weights
-        if _has_weights(term) and not np.isclose(w.sum(), w @ w, rtol=1e-3):
+        totals, scale = term.totals, abs(term.scale)
+        linear, squares = scale * totals.sum_of_weights, scale**2 * totals.sum_of_squares
+        if totals.has_weights and not np.isclose(linear, squares, rtol=1e-3):
             return True
     return False
 
@@ -69,6 +72,9 @@ def chosen_kind(cost: Cost, kind: str, influence: Any) -> str:
             raise ValueError(msg)
         if len(every) != 1:
             msg = f"influence needs a cost with one sample of data, of which it moves the weights; got {len(every)}."
+            raise ValueError(msg)
+        if not isinstance(every[0].data, Dataset):
+            msg = "influence moves the weights of single events, for which data in files are not there: read() them."
             raise ValueError(msg)
         if not callable(getattr(influence, "influence_on", influence)):
             msg = (
@@ -156,14 +162,16 @@ def _slope_of_norm(partner: EventTerm | None, theta: np.ndarray) -> np.ndarray:
     """Return the gradient of the logarithm of the integral by which an intensity is normalised; 0 if it is not."""
     slope = np.zeros(len(theta))
     if partner is not None and partner.log:
-        total, gradient = partner.total.collect(partner.total.launch(theta[partner.index], 1), 1)
+        over_mc: Any = partner.total
+        total, gradient = over_mc.collect(over_mc.launch(theta[partner.index], 1), 1)
         slope[partner.index] = gradient / total
     return slope
 
 
 def _of_events(term: EventTerm, partner: EventTerm | None, theta: np.ndarray) -> np.ndarray:
     """Return ``sum w**2 g g^T``."""
-    squares = squared_scores(term.placed, theta[term.index])
+    total, mine = term.total, theta[term.index]
+    squares = total.squared_scores(mine) if isinstance(total, StreamedSum) else squared_scores(term.placed, mine)
     outer, linear = np.zeros((len(theta), len(theta))), np.zeros(len(theta))
     outer[np.ix_(term.index, term.index)] = squares.outer
     linear[term.index] = squares.linear
@@ -174,17 +182,19 @@ def _of_events(term: EventTerm, partner: EventTerm | None, theta: np.ndarray) ->
 
 def _of_squared_weights(term: EventTerm, partner: EventTerm | None, theta: np.ndarray) -> np.ndarray:
     """Return the Hessian of the likelihood in which each event has the square of its weight."""
-    squared = replace(term, total=with_squared_weights(term.placed), scale=term.scale * abs(term.scale))
+    total = term.total
+    total = total.with_squared_weights() if isinstance(total, StreamedSum) else with_squared_weights(term.placed)
+    squared = replace(term, total=total, scale=term.scale * abs(term.scale))
     matrix = _hessian(squared, theta)
     if partner is not None:
-        w = term.data.weights
-        matrix += abs(term.scale) * float(w @ w) / float(w.sum()) * _hessian(partner, theta)
+        totals = term.totals
+        matrix += abs(term.scale) * totals.sum_of_squares / totals.sum_of_weights * _hessian(partner, theta)
     return matrix
 
 
 def _of_dependent_weights(term: EventTerm, partner: EventTerm | None, theta: np.ndarray, influence: Any) -> np.ndarray:
     """Return ``sum z z^T``, where ``z`` is what an event adds itself and by moving the weights of others."""
-    w = term.data.weights
+    w = term.table.weights
     g = np.zeros((len(w), len(theta)))
     counted = np.flatnonzero(w)
     g[np.ix_(counted, term.index)] = scores(term.placed, theta[term.index])

@@ -1,7 +1,6 @@
 """Data against Monte Carlo that a fit weighs."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,20 +8,19 @@ from matplotlib.axes import Axes
 
 from jaxpwa._checks import known
 from jaxpwa._types import Intensity
-from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.devices import Devices
-from jaxpwa.plot._bins import Bins, Column, Histogram, column_of, fill, make_bins
+from jaxpwa.plot._bins import Column, Histogram
 from jaxpwa.plot._canvas import axes_or_new, entries, figure_of, grid, headroom, legend, narrow, per_bin, split
+from jaxpwa.plot._expected import Panel, Request, as_sample, expectations, make_panels, samples_of
 from jaxpwa.plot.styles import DATA, FIT, MUTED, line_look
-from jaxpwa.simulation.evaluate import evaluate
 
 
 def projection(
     column: Column,
     data: Any,
     mc: Any,
-    model: Intensity,
-    result: Any,
+    model: Intensity | None = None,
+    result: Any = None,
     *,
     bins: Any = 50,
     range: tuple[float, float] | None = None,
@@ -51,17 +49,20 @@ def projection(
         ``lambda d: d["mass"] ** 2``.
     data
         Events with weights of either sign, or a list of such samples, which add up: signal region, and
-        side bands of negative weight.
+        side bands of negative weight. In memory, in files (`FileDataset`), or as histograms that
+        `jaxpwa.results.project` has filled without a model.
     mc
-        Monte Carlo: that which passed the detector, to compare with data. Its weights multiply the intensity.
+        Monte Carlo: that which passed the detector, to compare with data. Its weights multiply the intensity. In
+        memory, in files, or as histograms that `jaxpwa.results.project` has filled with the model.
     model
-        ``intensity(params, data) -> (events,)``.
+        ``intensity(params, data) -> (events,)``. None: ``mc`` is histograms.
     result
-        A `FitResult`, or parameters by name.
+        A `FitResult`, or parameters by name. None: ``mc`` is histograms.
     bins
-        Their number, or edges.
+        Their number, or edges. Histograms that are given have their own.
     range
-        From where to where; None: the range of the data. Events outside do not show, but count in the scale.
+        From where to where; None: the range of the data (files are then read once more). Events outside do not show,
+        but count in the scale.
     label
         Of the x axis, with the unit at its end: ``"m [GeV]"``. None: the name of the column.
     components
@@ -89,13 +90,15 @@ def projection(
     TypeError
         If the intensity is complex, or a component is neither a name nor an intensity.
     """
-    panel = _Panel.make(column, label, bins, range, _samples(data), as_dataset(mc, "mc"))
+    sample = as_sample(mc, "mc")
+    name = column if isinstance(column, str) else "the function given as column"
+    panels, n_data = make_panels([Request(column, name, label, bins, range)], samples_of(data), sample)
     is_own = ax is None
     above, below = _places(ax, pulls)
     if is_own:
         narrow(above)
-    drawn = _expectations([panel], data, mc, model, result, components, n_generated, devices)
-    _draw(panel, [(name, expected[0]) for name, expected in drawn], above, below)
+    drawn = expectations(panels, n_data, sample, model, result, components, n_generated, devices)
+    _draw(panels[0], [(name, expected[0]) for name, expected in drawn], above, below)
     legend(above, is_own)
     return above if below is None else (above, below)
 
@@ -104,8 +107,8 @@ def projections(
     columns: Sequence[Column] | Mapping[str, str],
     data: Any,
     mc: Any,
-    model: Intensity,
-    result: Any,
+    model: Intensity | None = None,
+    result: Any = None,
     *,
     bins: Any = 50,
     ranges: Mapping[str, tuple[float, float]] | None = None,
@@ -146,17 +149,19 @@ def projections(
         if unknown:
             msg = f"{what} names {known(unknown)}, which are not drawn; columns: {known(map(str, names))}."
             raise ValueError(msg)
-    samples, mc = _samples(data), as_dataset(mc, "mc")
-    panels = []
-    for name in names:
-        own = bins.get(name, 50) if isinstance(bins, Mapping) else bins
-        panels.append(_Panel.make(name, labels.get(str(name)), own, (ranges or {}).get(str(name)), samples, mc))
-    if not panels:
+    if not names:
         msg = "columns must name at least one column, got none."
         raise ValueError(msg)
+    samples, sample = samples_of(data), as_sample(mc, "mc")
+    wanted = []
+    for i, name in enumerate(names, 1):
+        own = bins.get(name, 50) if isinstance(bins, Mapping) else bins
+        key = name if isinstance(name, str) else f"function {i} of columns"
+        wanted.append(Request(name, key, labels.get(str(name)), own, (ranges or {}).get(str(name))))
+    panels, n_data = make_panels(wanted, samples, sample)
     is_own = ax is None
     axes = grid(len(panels), ax, 2 if len(panels) == 4 else 3)
-    drawn = _expectations(panels, data, mc, model, result, components, n_generated, devices)
+    drawn = expectations(panels, n_data, sample, model, result, components, n_generated, devices)
     for i, (panel, place) in enumerate(zip(panels, axes, strict=True)):
         above, below = _places(place, pulls)
         _draw(panel, [(name, expected[i]) for name, expected in drawn], above, below)
@@ -166,41 +171,6 @@ def projections(
     else:
         legend(axes[0], is_own)
     return axes
-
-
-@dataclass(frozen=True)
-class _Panel:
-    """One column: its bins, the data in them, and the bin of each Monte Carlo event."""
-
-    label: str
-    bins: Bins
-    seen: Histogram
-    index: np.ndarray
-
-    @classmethod
-    def make(
-        cls, column: Column, label: str | None, bins: Any, limits: Any, data: list[Dataset], mc: Dataset
-    ) -> "_Panel":
-        """Fill the data, and look up the bins of the Monte Carlo."""
-        values = [column_of(column, d, "data") for d in data]
-        made = make_bins(bins, limits, [v[d.weights != 0] for v, d in zip(values, data, strict=True)])
-        seen = fill(made, [(v, d.weights) for v, d in zip(values, data, strict=True)])
-        if label is None:
-            label = column if isinstance(column, str) else ""
-        return cls(label, made, seen, made.index(column_of(column, mc, "mc")))
-
-    def expected(self, weights: np.ndarray) -> Histogram:
-        """Fill Monte Carlo that has these weights."""
-        return Histogram(self.bins.sums(self.index, weights), self.bins.sums(self.index, weights**2))
-
-
-def _samples(data: Any) -> list[Dataset]:
-    """Return the one sample, or the several, that make up the data."""
-    several = data if isinstance(data, (list, tuple)) else [data]
-    if not several:
-        msg = "data must be a sample of events, or several, got an empty list."
-        raise ValueError(msg)
-    return [as_dataset(sample, "data") for sample in several]
 
 
 def _places(ax: Any, pulls: bool) -> tuple[Axes, Axes | None]:
@@ -214,73 +184,7 @@ def _places(ax: Any, pulls: bool) -> tuple[Axes, Axes | None]:
     return split(one) if pulls else (one, None)
 
 
-def _expectations(
-    panels: list[_Panel],
-    data: Any,
-    mc: Any,
-    model: Intensity,
-    result: Any,
-    components: Any,
-    n_generated: float | None,
-    devices: Devices,
-) -> list[tuple[str, list[Histogram]]]:
-    """Return for the fit and each component its histograms, one per panel."""
-    params = result if isinstance(result, Mapping) else result.values
-    mc = as_dataset(mc, "mc")
-    if n_generated is not None and not 0 < n_generated < np.inf:
-        msg = f"n_generated must be a number of events above 0, got {n_generated!r}."
-        raise ValueError(msg)
-    scale = None if n_generated is None else 1 / n_generated
-    drawn = []
-    for name, intensity in [("fit", model), *_parts(model, components)]:
-        weights = evaluate(intensity, params, mc, devices=devices) * mc.weights
-        if np.iscomplexobj(weights):
-            msg = f"the intensity {name!r} must be real, got complex numbers: an amplitude? Take jnp.abs(a) ** 2."
-            raise TypeError(msg)
-        scale = _to_data(data, weights) if scale is None else scale
-        drawn.append((name, [panel.expected(scale * weights) for panel in panels]))
-    return drawn
-
-
-def _to_data(data: Any, weights: np.ndarray) -> float:
-    """Return the factor that makes Monte Carlo count as much as data."""
-    seen, expected = sum(sample.sum_of_weights for sample in _samples(data)), weights.sum()
-    if not (seen > 0 and 0 < expected < np.inf):
-        msg = (
-            f"sums of weights must be positive to scale mc to data: data {seen:.6g}, mc times intensity "
-            f"{expected:.6g}. Give n_generated instead."
-        )
-        raise ValueError(msg)
-    return seen / expected
-
-
-def _parts(model: Any, components: Any) -> Iterator[tuple[str, Intensity]]:
-    """Yield label and intensity of what is drawn besides the whole."""
-    if components is True:
-        components = model.names
-    if isinstance(components, str):
-        components = (components,)
-    by_label = components if isinstance(components, Mapping) else {str(name): name for name in components or ()}
-    for label, part in by_label.items():
-        if callable(part):
-            intensity: Any = part
-            yield label, intensity
-            continue
-        names = tuple(part) if isinstance(part, (tuple, list)) else (part,)
-        if not all(isinstance(name, str) for name in names):
-            msg = f"component {label!r} must be a name, names or an intensity(params, data), got {part!r}."
-            raise TypeError(msg)
-        only: Any = getattr(model, "only", None)
-        if only is None:
-            msg = (
-                f"component {label!r} is a name, but the model has no parts with names ({type(model).__name__}): "
-                "give {'label': intensity}."
-            )
-            raise TypeError(msg)
-        yield label, only(*names)
-
-
-def _draw(panel: _Panel, drawn: list[tuple[str, Histogram]], above: Axes, below: Axes | None) -> None:
+def _draw(panel: Panel, drawn: list[tuple[str, Histogram]], above: Axes, below: Axes | None) -> None:
     """Draw one panel, and the pulls under it."""
     edges, seen, (_, fit), parts = panel.bins.edges, panel.seen, drawn[0], drawn[1:]
     sigma = np.sqrt(fit.variance)

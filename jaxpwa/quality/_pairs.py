@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh
 
+from jaxpwa._memory import aligned
 from jaxpwa.engine.devices import Devices, assemble, event_mesh, over_events, select_devices, shards_of
 
 _LARGEST_BLOCK = {"cpu": 512}
@@ -95,14 +96,6 @@ def compiled_pair_sums(mesh: Mesh, kernel: Callable[..., jax.Array], block: int)
     return over_events(mesh, local, 3, 5)
 
 
-def _aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Return zeros aligned to 64 bytes, which all CPU devices read in place."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(n_bytes + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + n_bytes].view(dtype).reshape(shape)
-
-
 def pair_sums(
     points: np.ndarray,
     weights: np.ndarray,
@@ -141,7 +134,7 @@ def pair_sums(
         :math:`\sum_{j \ne i} \psi_{ij} v_j`, one per point.
     """
     n = len(points)
-    chosen = select_devices(n * n, devices)
+    chosen = select_devices(n * n, devices, local=True)
     block = _block_size(n, chosen[0].platform)
     n_blocks = -(-n // block) | 1
     chosen = chosen[:n_blocks]
@@ -150,8 +143,8 @@ def pair_sums(
 
     def on_all(array: np.ndarray, dtype: Any) -> jax.Array:
         # Padding has weight 0; where it lies does not matter.
-        padded = _aligned((size, *array.shape[1:]), dtype)
-        padded[:n] = array
+        padded = aligned((size, *array.shape[1:]), dtype)
+        padded[:n], padded[n:] = array, 0
         return assemble([padded] * len(chosen), mesh)
 
     first = assemble([np.array([i], np.int32) for i in range(len(chosen))], mesh)

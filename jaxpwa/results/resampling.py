@@ -1,6 +1,8 @@
 """Errors by fitting samples drawn from the sample itself."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,9 +12,10 @@ import pandas as pd
 import jax
 import jax.numpy as jnp
 
-from jaxpwa._checks import known
+from jaxpwa._checks import JaxpwaWarning, known
 from jaxpwa._progress import progress_bar
 from jaxpwa._random import key_words
+from jaxpwa.farms.tasks import check_executor, run_all
 from jaxpwa.inference import report
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.fit import fit
@@ -41,11 +44,14 @@ class Bootstrap:
         Parameters of the fit to the sample itself.
     n_failed
         Samples whose fit found no minimum; they are left out.
+    n_lost
+        Samples that were not fitted since a task of an executor failed.
     """
 
     samples: dict[str, np.ndarray]
     values: dict[str, float]
     n_failed: int
+    n_lost: int = 0
 
     def __len__(self) -> int:
         return len(next(iter(self.samples.values())))
@@ -98,6 +104,7 @@ class Bootstrap:
 
     def _table(self) -> tuple[str, list[str], list[list[str]]]:
         failed = f", {self.n_failed} without a minimum left out" if self.n_failed else ""
+        failed += f", {self.n_lost} lost" if self.n_lost else ""
         rows = []
         for name, x in self.samples.items():
             error = float(_spread(x))
@@ -127,7 +134,13 @@ def _host(x: np.ndarray) -> Any:
 
 
 def bootstrap(
-    key_or_seed: Any, cost: Cost, result: FitResult, n_replicas: int = 200, *, progress: bool | None = None
+    key_or_seed: Any,
+    cost: Cost,
+    result: FitResult,
+    n_replicas: int = 200,
+    *,
+    executor: Executor | None = None,
+    progress: bool | None = None,
 ) -> Bootstrap:
     r"""Fit samples drawn from the data: errors that believe neither the model nor a parabola.
 
@@ -146,6 +159,9 @@ def bootstrap(
         Its fit, valid.
     n_replicas
         How many samples, at least 2: errors are known to :math:`1 / \sqrt{2 n}`.
+    executor
+        Samples are drawn and fitted there, such as in a `process_pool`, 16 per task; what `farm` says of executors
+        holds. They are the same ones as without. Each task has the events with it.
     progress
         None: a bar on terminals and in Jupyter for work of more than two seconds. False: none.
 
@@ -156,7 +172,13 @@ def bootstrap(
     Raises
     ------
     ValueError, TypeError
-        If the cost has bins, points or intensities from outside of JAX; if the result is not valid or of another cost.
+        If the cost has bins, points or intensities from outside of JAX; if the result is not valid or of another cost;
+        if fewer than two samples have a minimum.
+
+    Warns
+    -----
+    JaxpwaWarning
+        If tasks of the executor failed: their samples are left out.
 
     References
     ----------
@@ -179,32 +201,75 @@ def bootstrap(
         found = "a result that is not valid" if isinstance(result, FitResult) else type(result).__name__
         msg = f"result must be the valid result of a fit, where the samples start, got {found}."
         raise ValueError(msg)
-    rng = np.random.default_rng(key_words(key_or_seed))
+    check_executor(executor)
+    words = key_words(key_or_seed)
     bound, _ = bind_to_start(cost, result, ())
     refuse_what_has_no_events(bound)
-    bound = bound.holding({name: result.values[name] for name in result.fixed})
-    centre = np.array([result.values[name] for name in bound._known])
-    moving = np.array([name not in (*result.fixed, *result.at_limit) for name in bound._known])
-    inverse = np.zeros((len(centre), len(centre)))
-    hessian = bound._compute(centre, 2)[2]
-    inverse[np.ix_(moving, moving)] = np.linalg.inv(hessian[np.ix_(moving, moving)])
-    found, n_failed = [], 0
-    with progress_bar("bootstrap", n_replicas, " samples", progress) as bar:
-        for first in range(0, n_replicas, _TOGETHER):
-            replicas = Replicas.draw(bound, _TOGETHER, rng)
-            wanted = min(_TOGETHER, n_replicas - first)
-            points, done = _minimised(replicas, centre, inverse, _limits(result, bound._known))
-            for number in range(wanted):
-                point = points[number] if done[number] else _by_fit(replicas.single(number), result)
-                if point is None:
-                    n_failed += 1
-                else:
+    batches = _Batches.make(bound.holding({name: result.values[name] for name in result.fixed}), result, words)
+    sizes = [min(_TOGETHER, n_replicas - first) for first in range(0, n_replicas, _TOGETHER)]
+    found, lost = [], {}
+    if executor is None:
+        with progress_bar("bootstrap", n_replicas, " samples", progress) as bar:
+            for task in enumerate(sizes):
+                for point in batches.points(task):
                     found.append(point)
-                bar.update(1)
-    if len(found) < 2:
+                    bar.update(1)
+    else:
+        about = {"what": "bootstrap", "unit": " samples", "steps": sizes.__getitem__, "progress": progress}
+        farmed = run_all(batches, enumerate(sizes), executor, len(sizes), **about)
+        found, lost = [point for points in farmed.values() for point in points], farmed.failures
+    n_lost = sum(sizes[number] for number in lost)
+    points = [point for point in found if point is not None]
+    why = f"{n_lost} of {n_replicas} samples are lost: {next(iter(lost.values())).reason}." if lost else ""
+    if len(points) < 2:
+        n_failed = n_replicas - n_lost - len(points)
         msg = f"{n_failed} of {n_replicas} samples have no minimum: the fit is not stable enough for a bootstrap."
-        raise ValueError(msg)
-    return Bootstrap(_by_name(bound, np.stack(found)), dict(result.values), n_failed)
+        raise ValueError(why or msg)
+    if why:
+        warnings.warn(why, JaxpwaWarning, stacklevel=2)
+    return Bootstrap(_by_name(bound, np.stack(points)), dict(result.values), len(found) - len(points), n_lost)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batches:
+    """What draws and fits samples, some at a time.
+
+    Attributes
+    ----------
+    cost, result
+        What was fitted, bound and with fixed parameters held, and its fit.
+    centre, inverse
+        The minimum and the inverse Hessian there, zero for parameters that can't move.
+    words
+        What samples are drawn with, besides the number of the batch.
+    """
+
+    cost: Cost
+    result: FitResult
+    centre: np.ndarray
+    inverse: np.ndarray
+    words: tuple[int, ...]
+
+    @classmethod
+    def make(cls, cost: Cost, result: FitResult, words: np.ndarray) -> "_Batches":
+        """Compute the Hessian at the minimum."""
+        centre = np.array([result.values[name] for name in cost._known])
+        moving = np.array([name not in (*result.fixed, *result.at_limit) for name in cost._known])
+        inverse = np.zeros((len(centre), len(centre)))
+        hessian = cost._compute(centre, 2)[2]
+        inverse[np.ix_(moving, moving)] = np.linalg.inv(hessian[np.ix_(moving, moving)])
+        return cls(cost, result, centre, inverse, tuple(int(w) for w in words))
+
+    def __call__(self, task: tuple[int, int]) -> list[np.ndarray | None]:
+        return list(self.points(task))
+
+    def points(self, task: tuple[int, int]) -> Iterator[np.ndarray | None]:
+        """Yield the minima of so many samples of a batch, None where there is none; ``task`` is its number and size."""
+        number, size = task
+        replicas = Replicas.draw(self.cost, _TOGETHER, np.random.default_rng([*self.words, number]))
+        points, done = _minimised(replicas, self.centre, self.inverse, _limits(self.result, self.cost._known))
+        for k in range(size):
+            yield points[k] if done[k] else _by_fit(replicas.single(k), self.result)
 
 
 def _limits(result: FitResult, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,24 +1,25 @@
 """Values of an intensity for a sample."""
 
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from jaxpwa._progress import progress_bar
 from jaxpwa._types import Intensity, Params
-from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.engine.devices import Devices
 from jaxpwa.engine.model import ModelInfo, ModelRef, column_specs, inspect_model, pack_parameters
+from jaxpwa.engine.pieces import Events, as_events, in_step, share_of, some_of
 from jaxpwa.engine.pointwise import all_values, chunks
 
 
 def prepared(
     intensity: Intensity, params: Params, data: Any, *, complex_allowed: bool
-) -> tuple[Dataset, ModelRef, ModelInfo, tuple[str, ...], np.ndarray]:
+) -> tuple[Events, ModelRef, ModelInfo, tuple[str, ...], np.ndarray]:
     """Check the three arguments against each other, before any work."""
-    dataset = as_dataset(data, "data")
+    dataset = as_events(data, "data")
     model = ModelRef(intensity)
-    specs = column_specs(dataset)
+    specs = column_specs(some_of(dataset))
     info = inspect_model(model, specs, complex_allowed=complex_allowed)
     names = info.parameters
     if names is None:
@@ -44,7 +45,8 @@ def evaluate(
     params
         Numbers by name; names that the intensity does not read are ignored.
     data
-        A `Dataset` or anything that makes one. Weights are not applied.
+        A `Dataset` or anything that makes one, or a `FileDataset`, of which pieces pass through memory one after the
+        other. Weights are not applied.
     devices
         None: as many as the events keep busy. Else a number or a sequence of JAX devices.
     progress
@@ -52,7 +54,8 @@ def evaluate(
 
     Returns
     -------
-    Values in the order of the events, shape ``(events,)``, on the host.
+    Values in the order of the events, shape ``(events,)``, on the host. Where several processes take part, each has
+    those of all events; of a `FileDataset`, those of its own slice, in the order of the processes.
 
     Raises
     ------
@@ -66,6 +69,8 @@ def evaluate(
     [2.0, 8.0, 18.0]
     """
     dataset, model, info, names, theta = prepared(intensity, params, data, complex_allowed=True)
-    with progress_bar("evaluate", dataset.n_events, "event", progress) as bar:
-        running = chunks(model, info, names, theta, dataset, devices=devices)
-        return all_values(running, dataset.n_events, info.dtype, bar.update)
+    first, stop = share_of(dataset)
+    with progress_bar("evaluate", stop - first, "event", progress) as bar, in_step(dataset):
+        with closing(chunks(model, info, names, theta, dataset, devices=devices)) as running:
+            values = all_values(running, stop - first, info.dtype, bar.update, first)
+    return values

@@ -1,8 +1,10 @@
 """Simulation by rejection sampling."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,15 @@ import numpy as np
 import jax
 
 from jaxpwa._checks import EnvelopeExceededWarning, first_bad
+from jaxpwa._processes import is_main
 from jaxpwa._progress import progress_bar
 from jaxpwa._random import key_words
 from jaxpwa._types import Intensity, Params
 from jaxpwa.engine.blocks import gather
 from jaxpwa.engine.devices import Devices
-from jaxpwa.engine.pointwise import Chunk, Values, chunks, one_ahead, value_range
+from jaxpwa.engine.pieces import Events, in_step, is_streamed, share_of
+from jaxpwa.engine.pointwise import Values, chunks, one_ahead, value_range
+from jaxpwa.engine.processes import exchange
 from jaxpwa.simulation.evaluate import prepared
 
 
@@ -55,9 +60,10 @@ class SimulationReport:
 
 
 class _Tally:
-    """The mask in the making, and what was met on the way."""
+    """The mask in the making of the events from ``first`` on, and what was met on the way."""
 
-    def __init__(self, n_events: int):
+    def __init__(self, first: int, n_events: int):
+        self.first = first
         self.mask = np.empty(n_events, bool)
         self.largest = 0.0
         self.n_above = 0
@@ -71,12 +77,11 @@ class _Tally:
         if largest > ceiling:
             self.n_above += int(np.count_nonzero(values() > ceiling))
 
-    def ceiling(self) -> float:
-        """Return the largest intensity met; there must be one above 0."""
-        if self.largest <= 0:
-            msg = f"intensity is 0 for all {len(self.mask)} events, so there is nothing to sample."
-            raise ValueError(msg)
-        return self.largest
+    def keep(self, kept: jax.Array, cuts: np.ndarray, start: int) -> int:
+        """Copy who survives of the events from ``start`` on, and return how many were drawn."""
+        n, row = int(cuts[-1]), start - self.first
+        gather(kept, cuts, self.mask[row : row + n])
+        return n
 
 
 def _refuse(values: np.ndarray, start: int) -> None:
@@ -91,26 +96,76 @@ def _refuse(values: np.ndarray, start: int) -> None:
     raise ValueError(msg)
 
 
-def _sample_below_largest(running: Iterator[Chunk], words: np.ndarray, tally: _Tally, bar: Any) -> float:
-    """Draw against the largest intensity of the sample, which must be known first: values wait on the devices."""
-    waiting = [Values.of(chunk) for chunk in running]
-    for values, raw in [(v, v.launch_range()) for v in waiting]:
-        tally.look(raw, lambda v=values: gather(v.values, v.cuts), values.start)
-    ceiling = tally.ceiling()
-    for values, kept in [(v, v.launch_rejection(words, ceiling)) for v in waiting]:
-        n = int(values.cuts[-1])
-        gather(kept, values.cuts, tally.mask[values.start : values.start + n])
-        bar.update(n)
-    return ceiling
+def _above_zero(largest: float, n_events: int) -> float:
+    """Return the largest intensity, which must be above 0."""
+    if largest <= 0:
+        msg = f"intensity is 0 for all {n_events} events, so there is nothing to sample."
+        raise ValueError(msg)
+    return largest
 
 
-def _sample_below(ceiling: float, running: Iterator[Chunk], words: np.ndarray, tally: _Tally, bar: Any) -> None:
-    """Draw against a maximum known beforehand, in one pass, one chunk always ahead."""
-    for chunk, kept, raw in one_ahead((chunk, *chunk.launch_simulation(words, ceiling)) for chunk in running):
-        tally.look(raw, lambda c=chunk: gather(c.launch_values(), c.events.cuts), chunk.start, ceiling)
-        gather(kept, chunk.events.cuts, tally.mask[chunk.rows])
-        bar.update(chunk.events.n_events)
-    tally.ceiling()
+class _Draw:
+    """Who survives, chunk by chunk.
+
+    Parameters
+    ----------
+    run
+        Starts a pass over the events.
+    words
+        The key.
+    data
+        The events.
+    bar
+        Tells the progress.
+    """
+
+    def __init__(self, run: Callable[[], Any], words: np.ndarray, data: Events, bar: Any):
+        self.run, self.words, self.data, self.bar = run, words, data, bar
+        first, stop = share_of(data)
+        self.tally = _Tally(first, stop - first)
+
+    def below_largest(self) -> float:
+        """Draw against the largest intensity of a table, which must be known first: values wait on the devices."""
+        tally = self.tally
+        waiting = [Values.of(chunk) for chunk in self.run()]
+        for values, raw in [(v, v.launch_range()) for v in waiting]:
+            tally.look(raw, lambda v=values: gather(v.values, v.cuts), values.start)
+        ceiling = _above_zero(tally.largest, self.data.n_events)
+        for values, kept in [(v, v.launch_rejection(self.words, ceiling)) for v in waiting]:
+            self.bar.update(tally.keep(kept, values.cuts, values.start))
+        return ceiling
+
+    def below_largest_in_files(self) -> float:
+        """Draw against the largest intensity in files, in two passes: no values are kept, however many events."""
+        tally = self.tally
+        with in_step(self.data), closing(self.run()) as running:
+            for values, raw in one_ahead((v, v.launch_range()) for v in map(Values.of, running)):
+                tally.look(raw, lambda v=values: gather(v.values, v.cuts), values.start)
+                self.bar.update(int(values.cuts[-1]))
+        ceiling = _above_zero(float(exchange(tally.largest).max()), self.data.n_events)
+        with in_step(self.data), closing(self.run()) as running:
+            for values, kept in one_ahead(
+                (v, v.launch_rejection(self.words, ceiling)) for v in map(Values.of, running)
+            ):
+                self.bar.update(tally.keep(kept, values.cuts, values.start))
+        return ceiling
+
+    def below(self, ceiling: float) -> None:
+        """Draw against a maximum known beforehand, in one pass, one chunk always ahead."""
+        tally, words = self.tally, self.words
+        with in_step(self.data), closing(self.run()) as running:
+            for chunk, kept, raw in one_ahead((chunk, *chunk.launch_simulation(words, ceiling)) for chunk in running):
+                tally.look(raw, lambda c=chunk: gather(c.launch_values(), c.events.cuts), chunk.start, ceiling)
+                self.bar.update(tally.keep(kept, chunk.events.cuts, chunk.start))
+
+    def report(self, ceiling: float) -> SimulationReport:
+        """Return what was done in all processes together."""
+        tally, n_events = self.tally, self.data.n_events
+        found = np.array([[np.count_nonzero(tally.mask), tally.n_above, tally.largest]])
+        if is_streamed(self.data):
+            found = exchange(found[0])
+        largest = _above_zero(float(found[:, 2].max()), n_events)
+        return SimulationReport(n_events, int(found[:, 0].sum()), ceiling, largest, int(found[:, 1].sum()))
 
 
 def rejection_sample(
@@ -139,19 +194,22 @@ def rejection_sample(
         Numbers by name; names that the intensity does not read are ignored.
     data
         Generated events. Weights, where given, multiply the intensity, so that the events kept have
-        weight one.
+        weight one. Of a `FileDataset`, pieces pass through memory one after the other; the mask is that of the same
+        events in memory.
     maximum
         The intensity that is kept with certainty: one number, or several of which the largest counts, such
-        as the maxima of all bins that are simulated separately. None: the largest in this sample.
+        as the maxima of all bins that are simulated separately. None: the largest in this sample; files are then read
+        twice.
     devices, progress
         As in `evaluate`.
 
     Returns
     -------
     mask : numpy.ndarray
-        Which events are kept, bool, shape ``(events,)``.
+        Which events are kept, bool, shape ``(events,)``. Where several processes take part, each has that of all
+        events; of a `FileDataset`, that of its own slice, in the order of the processes.
     report : SimulationReport
-        How many, and with which maximum.
+        How many, and with which maximum: those of all processes together.
 
     Raises
     ------
@@ -177,22 +235,24 @@ def rejection_sample(
     if n_events == 0:
         msg = "data must have events to sample from, got none."
         raise ValueError(msg)
-    ceiling = given_maximum(maximum)
-    tally = _Tally(n_events)
-    with progress_bar("simulate", n_events, "event", progress) as bar:
-        running = chunks(model, info, names, theta, dataset, weighted=True, devices=devices)
+    ceiling, streamed = given_maximum(maximum), is_streamed(dataset)
+    first, stop = share_of(dataset)
+    passes = 2 if streamed and ceiling is None else 1
+    run = partial(chunks, model, info, names, theta, dataset, weighted=True, devices=devices)
+    with progress_bar("simulate", passes * (stop - first), "event", progress) as bar:
+        draw = _Draw(run, words, dataset, bar)
         if ceiling is None:
-            ceiling = _sample_below_largest(running, words, tally, bar)
+            ceiling = draw.below_largest_in_files() if streamed else draw.below_largest()
         else:
-            _sample_below(ceiling, running, words, tally, bar)
-    mask, largest, n_above = tally.mask, tally.largest, tally.n_above
-    if n_above:
+            draw.below(ceiling)
+    report = draw.report(ceiling)
+    if report.n_above and is_main():
         msg = (
-            f"{n_above} of {n_events} events have an intensity above the maximum {ceiling:.6g} "
-            f"(largest: {largest:.6g}): the sample lacks events there. Pass a larger maximum."
+            f"{report.n_above} of {n_events} events have an intensity above the maximum {ceiling:.6g} "
+            f"(largest: {report.largest:.6g}): the sample lacks events there. Pass a larger maximum."
         )
         warnings.warn(msg, EnvelopeExceededWarning, stacklevel=2)
-    return mask, SimulationReport(n_events, int(np.count_nonzero(mask)), ceiling, largest, n_above)
+    return draw.tally.mask, report
 
 
 def given_maximum(maximum: Any) -> float | None:

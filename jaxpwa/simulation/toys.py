@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 
 from jaxpwa._checks import first_bad
+from jaxpwa._processes import process_index
 from jaxpwa._progress import progress_bar
 from jaxpwa._random import key_words
 from jaxpwa._types import Intensity
 from jaxpwa.data.dataset import Dataset, as_dataset
+from jaxpwa.data.filedata import FileDataset
 from jaxpwa.engine.devices import Devices
+from jaxpwa.engine.pieces import as_events, in_step, names_of_numbers, pieces_of, rows_in_budget, share_of
+from jaxpwa.engine.processes import exchange
 from jaxpwa.simulation.evaluate import evaluate
 from jaxpwa.simulation.rejection import rejection_sample
 
@@ -41,8 +45,9 @@ def simulate(
     result
         A `FitResult`, or numbers by name.
     events
-        What to draw from: events generated flat in phase space (or with weights that make them so), or a function
-        ``events(seed, n)`` that generates ``n`` of them, such as one made of `jaxpwa.physics.generate_production`.
+        What to draw from: events generated flat in phase space (or with weights that make them so), in memory or in
+        files (`FileDataset`); or a function ``events(seed, n)`` that generates ``n`` of them, such as one made of
+        `jaxpwa.physics.generate_production`.
     n_events
         How many events are wanted. None: as many as a table yields; a function needs a number.
     maximum
@@ -54,7 +59,7 @@ def simulate(
     Returns
     -------
     Dataset
-        The events kept, with all their columns.
+        The events kept, with all their columns (of files: all numbers), in memory; the same in every process.
 
     Raises
     ------
@@ -81,17 +86,45 @@ def simulate(
             msg = "n_events must say how many events are wanted from a function that generates them."
             raise ValueError(msg)
         return _from_function(key_words(key_or_seed), model, params, events, n_events, maximum, devices, progress)
-    table = as_dataset(events, "events")
-    mask, _ = rejection_sample(key_or_seed, model, params, table, maximum, devices=devices, progress=progress)
-    kept = np.flatnonzero(mask)
+    table = as_events(events, "events")
+    mask, report = rejection_sample(key_or_seed, model, params, table, maximum, devices=devices, progress=progress)
+    n_kept = report.n_accepted
+    chosen = np.arange(n_kept)
     if n_events is not None:
-        if len(kept) < n_events:
-            msg = f"{len(kept)} of {len(mask)} events are kept, {n_events} are wanted: generate more events."
+        if n_kept < n_events:
+            msg = f"{n_kept} of {report.n_generated} events are kept, {n_events} are wanted: generate more events."
             raise ValueError(msg)
         # Tables may be sorted: the first so many would be no fair sample.
         rng = np.random.default_rng([*key_words(key_or_seed), 1])
-        kept = np.sort(rng.choice(kept, n_events, replace=False))
-    return table.select(kept).with_weights(None)
+        chosen = np.sort(rng.choice(n_kept, n_events, replace=False))
+    kept = np.flatnonzero(mask)
+    if isinstance(table, FileDataset):
+        return _from_files(table, kept, chosen, progress)
+    return table.select(kept[chosen]).with_weights(None)
+
+
+def _from_files(files: FileDataset, kept: np.ndarray, chosen: np.ndarray, progress: bool | None) -> Dataset:
+    """Read events of files, those ``chosen`` of the ones ``kept``, of which each process has its own."""
+    before = int(exchange(len(kept))[: process_index()].sum())
+    start, stop = share_of(files)
+    mine = start + kept[chosen[(chosen >= before) & (chosen < before + len(kept))] - before]
+    names = names_of_numbers(files.head)
+    found = [{name: files.head.numbers(name)[:0] for name in names}]
+    with in_step(files), progress_bar("read", stop - start, "event", progress) as bar:
+        for first, piece in pieces_of(files, names, start, stop, rows_in_budget(files, names)):
+            rows = mine[slice(*np.searchsorted(mine, (first, first + piece.n_events)))] - first
+            found.append({name: piece.numbers(name)[rows] for name in names})
+            bar.update(piece.n_events)
+    columns = {name: _of_all(np.concatenate([part[name] for part in found])) for name in names}
+    return Dataset(columns, dtype=files.dtype)
+
+
+def _of_all(values: np.ndarray) -> np.ndarray:
+    """Return the rows of all processes, one process after the other."""
+    counts = exchange(len(values))
+    padded = np.zeros((counts.max(), *values.shape[1:]), values.dtype)
+    padded[: len(values)] = values
+    return np.concatenate([rows[:n] for rows, n in zip(exchange(padded), counts, strict=True)])
 
 
 def _from_function(

@@ -5,21 +5,23 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from jaxpwa._checks import ConvergenceWarning, JaxpwaWarning, known
+from jaxpwa._checks import ConvergenceWarning, JaxpwaWarning
 from jaxpwa._progress import progress_bar
 from jaxpwa._types import Intensity
+from jaxpwa.farms.tasks import check_executor, run_all
 from jaxpwa.inference.cost import Cost
-from jaxpwa.inference.likelihoods import ExtendedNLL, UnbinnedNLL
 from jaxpwa.inference.many import fit_one, worth_compiling
-from jaxpwa.inference.parameters import Parameter, ParameterTable
+from jaxpwa.inference.parameters import Parameter
 from jaxpwa.inference.result import FitResult
-from jaxpwa.spectrum.binned_fits import COLUMNS, BinFit, BinnedFits
-from jaxpwa.spectrum.bins import ACCEPTED, DATA, GENERATED, Bin, cut
+from jaxpwa.spectrum.asked import analysis_of, check_names, chosen_bins, cost_maker, empty_fit, name_of
+from jaxpwa.spectrum.binned_fits import BinFit, BinnedFits
+from jaxpwa.spectrum.bins import Bin, cut
 from jaxpwa.spectrum.folder import BinFolder
 from jaxpwa.spectrum.starts import Starts, powers_of, settled
 from jaxpwa.spectrum.waves import Waves
@@ -50,6 +52,7 @@ def fit_bins(
     derive: Mapping[str, Callable[[dict[str, Any]], Any]] | None = None,
     folder: str | os.PathLike | None = None,
     bins: Iterable[int] | None = None,
+    executor: Executor | None = None,
     progress: bool | None = None,
     **settings: Any,
 ) -> BinnedFits:
@@ -118,10 +121,13 @@ def fit_bins(
         whose cost still is what it was, are read and not fitted.
     bins
         Numbers of the bins to fit; others are read from the folder or left out. So jobs can share the work.
+    executor
+        Bins are fitted there, such as in a `process_pool`, all at the same time, which needs ``carry=False``; what
+        `farm` says of executors holds. Files in the folder are written here, as bins come back. None: in this process.
     progress
         None: a bar on terminals and in Jupyter for work of more than two seconds. False: none.
     **settings
-        Further keywords of `jaxpwa.fit`, but for ``throw``.
+        Further keywords of `jaxpwa.fit`, but for ``throw`` and ``checkpoint``.
 
     Returns
     -------
@@ -131,12 +137,13 @@ def fit_bins(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of this form, no bin has a result, or ``folder`` holds another analysis.
+        If an argument is not of this form, no bin has a result, or ``folder`` holds another analysis; if bins that
+        carry results over are to be fitted in an executor.
 
     Warns
     -----
     ConvergenceWarning
-        Once, if a bin has no valid result or starts failed.
+        Once, if a bin has no valid result, starts failed, or tasks of an executor did.
     JaxpwaWarning
         If a file in the folder is damaged, or was made with another model.
 
@@ -161,26 +168,40 @@ def fit_bins(
     if "throw" in settings:
         msg = "fit_bins has no throw: look at the results' valid, one fit that fails does not end the others."
         raise TypeError(msg)
-    make_cost = _cost_maker(model, cost, tables)
+    if "checkpoint" in settings:
+        msg = "fit_bins has no checkpoint, which is a file of one fit: folder keeps each bin when it is done."
+        raise TypeError(msg)
+    check_executor(executor)
+    if executor is not None and carry:
+        msg = "an executor needs carry=False: bins that start where a neighbour ended are fitted one after the other."
+        raise ValueError(msg)
+    make_cost = cost_maker(model, cost, tables)
     cut_bins = cut(tables, edges, by, n_generated)
     how = Starts.make(start, fixed, starts, carry, seed, spread, powers_of(model) if scale else {})
     parameters = how.table(max(cut_bins, key=lambda b: b.n_data)).names
-    _check_names(parameters)
+    check_names(parameters)
     of_waves = Waves.make(model, waves, groups, pairs, cost)
-    run = _Run(make_cost, how, settings, not callable(cost), min_events, how.most(len(cut_bins)))
-    chosen = _chosen(bins, len(cut_bins))
+    run = _Run(make_cost, how, settings, not callable(cost), min_events, how.most(len(cut_bins)), of_waves)
+    chosen = chosen_bins(bins, len(cut_bins))
     kept = None
     if folder is not None:
-        kept = BinFolder.opened(folder, _analysis(model, cost, cut_bins, by, parameters))
+        kept = BinFolder.opened(folder, analysis_of(model, cost, cut_bins, by, parameters))
     found: dict[int, BinFit] = {}
-    with progress_bar("bins", len(chosen), " bins", progress) as bar:
-        for bin_, neighbour in _in_order(cut_bins, chosen, carry, found):
-            fit = run.fit(bin_, neighbour, kept, bin_.number in chosen)
-            derived = of_waves.of(bin_, fit.result) if of_waves is not None and fit.result is not None else {}
-            found[bin_.number] = replace(fit, derived=derived)
-            bar.update(bin_.number in chosen)
+    for bin_ in cut_bins:
+        fit = run.at_hand(bin_, kept, bin_.number in chosen)
+        if fit is not None:
+            found[bin_.number] = fit
+    if executor is not None:
+        found |= _apart(run, [b for b in cut_bins if b.number not in found], kept, executor, progress)
+    else:
+        with progress_bar("bins", len(cut_bins) - len(found), " bins", progress) as bar:
+            for bin_, neighbour in _in_order(cut_bins, chosen, carry, found):
+                if bin_.number not in found:
+                    fit = run.kept(run.fit(bin_, neighbour), bin_, kept)
+                    found[bin_.number] = run.with_waves(fit, bin_)
+                    bar.update(1)
     edges = np.array([b.low for b in cut_bins] + [cut_bins[-1].high])
-    done = BinnedFits(edges, tuple(found[b.number] for b in cut_bins), _name(by), time.perf_counter() - began)
+    done = BinnedFits(edges, tuple(found[b.number] for b in cut_bins), name_of(by), time.perf_counter() - began)
     if not len(done):
         why = next(fit.reason for fit in done.bins if fit.number in chosen)
         msg = f"no bin has a result; the first: {done.problem or why}"
@@ -200,91 +221,101 @@ class _Run:
     is_usual: bool
     min_events: int | None
     n_starts: int
+    of_waves: Waves | None
 
-    def fit(self, bin_: Bin, neighbour: FitResult | None, kept: BinFolder | None, is_chosen: bool) -> BinFit:
-        """Read a bin, or fit it and keep it."""
-        empty = BinFit(bin_.number, bin_.low, bin_.high, bin_.n_data, bin_.sum_of_weights, bin_.acceptance)
+    def at_hand(self, bin_: Bin, folder: BinFolder | None, is_chosen: bool) -> BinFit | None:
+        """Return what there is of a bin without a fit: why there is none, or what a folder holds; else None."""
+        empty = empty_fit(bin_)
         fewest = len(self.how.table(bin_).free) if self.min_events is None else self.min_events
         reason = bin_.why_not(fewest, self.is_usual)
         if reason:
             empty = replace(empty, reason=reason)
-            if kept is not None:
-                kept.write(empty, {})
+            if folder is not None:
+                folder.write(empty, {})
             return empty
-        if not is_chosen and kept is None:
-            return replace(empty, reason="not among the bins to fit")
+        there = None if folder is None else folder.read(bin_.number, self._key(bin_))
+        if there is not None and self._still_so(there, bin_):
+            return self.with_waves(there, bin_)
+        if is_chosen:
+            return None
+        return replace(empty, reason="not among the bins to fit" + (", and not in the folder" if folder else ""))
+
+    def fit(self, bin_: Bin, neighbour: FitResult | None = None) -> BinFit:
+        """Fit a bin."""
+        empty = empty_fit(bin_)
         try:
             cost, table = self.how.bind(self.make_cost(bin_), bin_)
         except ValueError as error:
             return replace(empty, reason=f"the cost can't be made: {error}", failures={0: str(error)})
-        key = {} if kept is None else self._key(bin_, table)
-        there = None if kept is None else kept.read(bin_.number, key)
-        if there is not None and _still_so(cost, table, there, bin_):
-            return there
-        if not is_chosen:
-            return replace(empty, reason="not among the bins to fit, and not in the folder")
         tables, carried = self.how.tables(cost, bin_, table, neighbour)
         together = worth_compiling(self.n_starts)
         near = None if carried is None else tables[carried].values
         minima, failures = fit_one(cost, tables, self.settings, together, lambda: None)
         reason = "" if minima else f"every start failed; the first: {next(iter(failures.values()))}"
-        fit = replace(
+        return replace(
             empty, n_starts=len(tables), minima=settled(minima, table, near), failures=failures, reason=reason
         )
-        if kept is not None and minima:
-            kept.write(fit, key)
+
+    def __call__(self, bin_: Bin) -> BinFit:
+        """Fit a bin on its own, in a worker."""
+        return self.with_waves(self.fit(bin_), bin_)
+
+    def kept(self, fit: BinFit, bin_: Bin, folder: BinFolder | None) -> BinFit:
+        """Keep a finished bin."""
+        if folder is not None and fit.minima:
+            folder.write(fit, self._key(bin_))
         return fit
 
-    def _key(self, bin_: Bin, table: ParameterTable) -> dict[str, str]:
+    def with_waves(self, fit: BinFit, bin_: Bin) -> BinFit:
+        """Return a bin with its yields and phases."""
+        if self.of_waves is None or fit.result is None:
+            return fit
+        return replace(fit, derived=self.of_waves.of(bin_, fit.result))
+
+    def _key(self, bin_: Bin) -> dict[str, str]:
         """Return what makes a finished bin the one that is wanted."""
         settings = json.dumps({name: repr(value) for name, value in self.settings.items()}, sort_keys=True)
-        return {"events": bin_.fingerprint(), "starts": self.how.key(table), "settings": settings}
+        starts = self.how.key(self.how.table(bin_))
+        return {"events": bin_.fingerprint(), "starts": starts, "settings": settings}
 
-
-def _still_so(cost: Cost, table: ParameterTable, there: BinFit, bin_: Bin) -> bool:
-    """Tell whether the cost is what it was where a kept fit ended: the model's code may have changed."""
-    result = there.result
-    if result is None or not set(table.names) <= set(result.values):
+    def _still_so(self, there: BinFit, bin_: Bin) -> bool:
+        """Tell whether the cost is what it was where a kept fit ended: the model's code may have changed."""
+        try:
+            cost, table = self.how.bind(self.make_cost(bin_), bin_)
+        except ValueError:
+            return False
+        result = there.result
+        if result is None or not set(table.names) <= set(result.values):
+            return False
+        value = cost._compute(np.array([result.values[name] for name in table.names]), 0)[0]
+        same = 1e-5 if any(t.dtype == "float32" for t in bin_.tables.values()) else 1e-9
+        if abs(value - result.fval) <= same * (abs(result.fval) + cost.ndata):
+            return True
+        text = f"bin {there.number} was fitted with another model (the cost is {value!r} and was {result.fval!r})"
+        warnings.warn(f"{text}: it is fitted again.", JaxpwaWarning, stacklevel=4)
         return False
-    value = cost._compute(np.array([result.values[name] for name in table.names]), 0)[0]
-    same = 1e-5 if any(t.dtype == "float32" for t in bin_.tables.values()) else 1e-9
-    if abs(value - result.fval) <= same * (abs(result.fval) + cost.ndata):
-        return True
-    text = f"bin {there.number} was fitted with another model (the cost is {value!r} and was {result.fval!r})"
-    warnings.warn(f"{text}: it is fitted again.", JaxpwaWarning, stacklevel=4)
-    return False
 
 
-def _cost_maker(model: Intensity, cost: Any, tables: Any) -> Any:
-    """Return what makes the cost of a bin, once its tables are there."""
-    if callable(cost):
-        return cost
-    if cost not in ("extended", "unbinned"):
-        msg = f"cost must be 'extended', 'unbinned' or a function cost(bin), got {cost!r}."
-        raise ValueError(msg)
-    names = tuple(tables) if isinstance(tables, Mapping) else (DATA, ACCEPTED)
-    usual = (DATA, ACCEPTED, GENERATED)
-    if not {DATA, ACCEPTED} <= set(names) <= set(usual):
-        msg = (
-            f"tables must hold 'data' and 'accepted_mc', and may hold 'generated_mc', got {known(map(repr, names))}. "
-            "Other tables need a function cost(bin)."
-        )
-        raise ValueError(msg)
-    if cost == "extended":
-        return lambda bin_: ExtendedNLL(model, bin_[DATA], bin_[ACCEPTED], bin_.n_generated)
-    return lambda bin_: UnbinnedNLL(model, bin_[DATA], normalization_mc=bin_[ACCEPTED])
-
-
-def _chosen(bins: Any, n_bins: int) -> frozenset[int]:
-    """Return the numbers of the bins to fit."""
-    if bins is None:
-        return frozenset(range(n_bins))
-    numbers = [bins] if isinstance(bins, (int, np.integer)) else list(bins)
-    wrong = [n for n in numbers if not isinstance(n, (int, np.integer)) or not 0 <= n < n_bins]
-    if wrong or not numbers:
-        msg = f"bins must be numbers of bins, from 0 to {n_bins - 1}, got {known(map(repr, wrong or numbers))}."
-        raise ValueError(msg)
-    return frozenset(int(n) for n in numbers)
+def _apart(
+    run: _Run, bins: Sequence[Bin], folder: BinFolder | None, executor: Executor, progress: bool | None
+) -> dict[int, BinFit]:
+    """Fit bins in an executor, each on its own."""
+    if not bins:
+        return {}
+    farmed = run_all(
+        run,
+        bins,
+        executor,
+        len(bins),
+        what="bins",
+        unit=" bins",
+        label=lambda k: f"bin {bins[k].number}",
+        on_result=lambda k, fit: run.kept(fit, bins[k], folder),
+        progress=progress,
+    )
+    lost = {k: f"its task failed: {failure.reason}" for k, failure in farmed.failures.items()}
+    without = {bins[k].number: replace(empty_fit(bins[k]), reason=why, failures={0: why}) for k, why in lost.items()}
+    return {bins[k].number: fit for k, fit in farmed.items()} | without
 
 
 def _in_order(
@@ -301,30 +332,3 @@ def _in_order(
             yield bin_, last
             fit = found[bin_.number]
             last = fit.result if fit.is_valid else last
-
-
-def _name(by: Any) -> str:
-    """Return what is cut, for tables and messages."""
-    if isinstance(by, Mapping):
-        by = by.get(DATA)
-    return by if isinstance(by, str) else "values"
-
-
-def _analysis(model: Any, cost: Any, bins: Sequence[Bin], by: Any, parameters: Iterable[str]) -> dict[str, Any]:
-    """Return what all bins of an analysis have in common."""
-    names = list(getattr(model, "names", ())) or getattr(model, "__qualname__", type(model).__qualname__)
-    return {
-        "edges": [b.low for b in bins] + [bins[-1].high],
-        "by": _name(by),
-        "model": names,
-        "parameters": list(parameters),
-        "cost": cost if isinstance(cost, str) else getattr(cost, "__qualname__", type(cost).__qualname__),
-    }
-
-
-def _check_names(names: Iterable[str]) -> None:
-    """Refuse parameters that have the name of a column of the table."""
-    taken = [name for name in names if name in COLUMNS or name.removesuffix(" error") in COLUMNS]
-    if taken:
-        msg = f"parameters can't have the name of a column of the table of results: {known(taken)}. Rename them."
-        raise ValueError(msg)

@@ -218,7 +218,7 @@ def q_factors(
         msg = f"k must be a whole number between 2 and the number of events, {len(m)}, got {k!r}."
         raise ValueError(msg)
     values, rule = normalised(functions, shapes, m, (low, high))
-    mesh = event_mesh(select_devices(len(m) * int(k), devices))
+    mesh = event_mesh(select_devices(len(m) * int(k), devices, local=True))
     work = k * (1 + len(shapes)) ** 2 + (len(rule.nodes) * (1 + len(shapes)) ** 2 if shapes else 0)
     first = np.array([np.arcsin(np.sqrt(fraction)) if shapes else fraction, *shapes.values()])
 

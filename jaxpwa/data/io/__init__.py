@@ -118,6 +118,25 @@ def _checked(path: str | os.PathLike, rows: int | None, columns: Columns, option
     return path, form, columns
 
 
+def streamed_format(path: Path, options: dict[str, Any]) -> Format:
+    """Return the format of a file whose events are to stay in it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, TypeError
+        If there is no such file, it has no such option, or can only be read as a whole.
+    """
+    _, form, _ = _checked(path, None, None, options)
+    if form.parts is None or form.count is None:
+        can = known((f.name for f in FORMATS if f.parts is not None), 20)
+        msg = (
+            f"{path}: {form.name} files can't be read in pieces by column: read them with jaxpwa.read, "
+            f"or write them as one of: {can}."
+        )
+        raise ValueError(msg)
+    return form
+
+
 def _renamed(table: Any, columns: Any) -> Any:
     """Give columns the names wanted."""
     if not isinstance(columns, Mapping):

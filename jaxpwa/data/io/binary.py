@@ -1,6 +1,7 @@
 """Numpy's own files: npy, and npz as a table of its members."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,29 +18,57 @@ def _refuse_pickle(path: Path, error: Exception) -> Exception:
     return error
 
 
-def _npy_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[Any]:
-    """Read a structured array as a table, a plain one as it is; pickled objects are refused."""
+def _npy_array(path: Path, mapped: bool) -> np.ndarray:
+    """Return the array of a file, in memory or mapped."""
     with parsing(path):
         try:
-            if rows is None:
+            if mapped:
+                array = np.load(path, allow_pickle=False, mmap_mode="r")
+            else:
                 with path.open("rb") as file:
                     array = np.load(file, allow_pickle=False)
-            else:
-                array = np.load(path, allow_pickle=False, mmap_mode="r")
         except ValueError as error:
             raise _refuse_pickle(path, error) from None
     if array.ndim == 0:
         msg = f"{path} holds a single entry, not one per event."
         raise ValueError(msg)
+    return array
+
+
+def _reader(path: Path, array: np.ndarray) -> Callable[[slice], np.ndarray]:
+    """Return what gives some rows of an array in memory."""
+    if not isinstance(array, np.memmap) or not array.flags.c_contiguous:
+        return lambda part: np.array(array[part])
+    size = math.prod(array.shape[1:])
+
+    def rows_of(part: slice) -> np.ndarray:
+        # Pages of a map count as memory of the process for as long as it is open.
+        offset = array.offset + part.start * size * array.itemsize
+        n_rows = part.stop - part.start
+        with parsing(path):
+            return np.fromfile(path, array.dtype, n_rows * size, offset=offset).reshape(n_rows, *array.shape[1:])
+
+    return rows_of
+
+
+def _npy_count(path: Path) -> int:
+    return len(_npy_array(path, True))
+
+
+def _npy_chunks(path: Path, rows: int | None, columns: list[str] | None, start: int = 0) -> Iterator[Any]:
+    """Read a structured array as a table, a plain one as it is; pickled objects are refused."""
+    array = _npy_array(path, rows is not None)
+    rows_of = _reader(path, array)
     names = array.dtype.names
     if names is None:
         no_columns(path, columns, "a plain array")
-        for part in slices(len(array), rows):
-            yield np.array(array[part]) if rows is not None else array
+        for part in slices(len(array), rows, start):
+            yield rows_of(part) if rows is not None else array
         return
     check_columns(path, names, columns)
-    for part in slices(len(array), rows):
-        yield _copied({name: array[name][part] for name in (columns or names)})
+    for part in slices(len(array), rows, start):
+        table = rows_of(part)
+        yield _copied({name: table[name] for name in (columns or names)})
 
 
 def _copied(columns: dict[str, np.ndarray]) -> Any:
@@ -101,6 +130,6 @@ def _write_npz(stream: BinaryIO, table: Any) -> None:
 
 
 FORMATS = (
-    Format("npy", (".npy",), b"\x93NUMPY", _npy_chunks, _write_npy),
+    Format("npy", (".npy",), b"\x93NUMPY", _npy_chunks, _write_npy, parts=_npy_chunks, count=_npy_count),
     Format("npz", (".npz",), b"PK\x03\x04", _npz_chunks, _write_npz),
 )

@@ -35,7 +35,13 @@ class Format:
     recognises
         ``recognises(head)`` tells whether text looks like this format; for files whose suffix tells nothing.
     options
-        Names of keyword arguments that ``chunks`` takes besides.
+        Names of keyword arguments that ``chunks``, ``parts`` and ``count`` take besides.
+    parts
+        ``parts(path, rows, columns, start, **options)`` yields tables of at most so many events, from event ``start``
+        on. Little more than what it yields is in memory, and it may run in a thread beside others. None: the format
+        can only be read as a whole, or has no named columns.
+    count
+        ``count(path, **options)`` returns how many events ``parts`` gives from event 0 on.
     """
 
     name: str
@@ -46,6 +52,8 @@ class Format:
     recognises: Callable[[bytes], bool] | None = None
     append: Callable[[BinaryIO, Any], None] | None = None
     options: tuple[str, ...] = ()
+    parts: Callable[..., Iterator[Any]] | None = None
+    count: Callable[..., int] | None = None
 
 
 @contextmanager
@@ -56,7 +64,7 @@ def parsing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (ModuleNotFoundError, Warning):
+    except (ModuleNotFoundError, MemoryError, Warning):
         raise
     except Exception as error:
         if isinstance(error, (ValueError, TypeError)) and str(error).startswith(str(path)):
@@ -95,10 +103,10 @@ def as_table(columns: dict[str, np.ndarray]) -> pd.DataFrame | Dataset:
     return Dataset(columns) if any(values.ndim > 1 for values in columns.values()) else pd.DataFrame(columns)
 
 
-def slices(n_events: int, rows: int | None) -> Iterator[slice]:
-    """Yield the rows of each chunk; one chunk, perhaps without rows, for the whole."""
-    if rows is None or n_events <= rows:
-        yield slice(0, n_events)
+def slices(n_events: int, rows: int | None, first: int = 0) -> Iterator[slice]:
+    """Yield the rows of each chunk from ``first`` on; one chunk, perhaps without rows, for the whole."""
+    if rows is None or n_events - first <= rows:
+        yield slice(first, max(first, n_events))
         return
-    for start in range(0, n_events, rows):
+    for start in range(first, n_events, rows):
         yield slice(start, min(n_events, start + rows))

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
+from jaxpwa.data.io.delimited import EXACT
 from jaxpwa.data.io.format import Format, no_columns
 from jaxpwa.data.io.source import for_pandas, frames, open_to_read
-from jaxpwa.data.io.text import EXACT
 from jaxpwa.data.particles import ParticleTable
 
 _FIELDS = ("id", "charge", "px", "py", "pz", "E")

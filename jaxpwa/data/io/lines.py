@@ -15,18 +15,27 @@ from jaxpwa.data.io.source import open_text, open_to_read
 _LINES_AT_ONCE = 1 << 16
 
 
-def _batches(path: Path, rows: int | None) -> Iterator[list[tuple[int, str]]]:
-    """Yield lists of numbered, stripped lines that are not blank, so many at a time."""
+def _batches(path: Path, rows: int | None, start: int = 0) -> Iterator[list[tuple[int, str]]]:
+    """Yield lists of numbered, stripped lines that are not blank, so many at a time, without the first ``start``."""
     batch: list[tuple[int, str]] = []
     with open_text(path) as stream:
         for number, line in enumerate(stream, 1):
             if line := line.strip():
+                if start:
+                    start -= 1
+                    continue
                 batch.append((number, line))
                 if rows is not None and len(batch) == rows:
                     yield batch
                     batch = []
     if batch:
         yield batch
+
+
+def _count(path: Path) -> int:
+    """Return the number of lines that are not blank."""
+    with open_text(path) as stream:
+        return sum(1 for line in stream if line.strip())
 
 
 def _numbers(path: Path, batch: list[tuple[int, str]], dtype: type) -> np.ndarray:
@@ -79,10 +88,10 @@ def _selection_chunks(path: Path, rows: int | None, columns: list[str] | None) -
         yield values
 
 
-def _kvars_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[pd.DataFrame]:
+def _kvars_chunks(path: Path, rows: int | None, columns: list[str] | None, start: int = 0) -> Iterator[pd.DataFrame]:
     """Read lines of ``name=number,name=number``, by name, whatever the order."""
     names: list[str] | None = None
-    for batch in _batches(path, rows):
+    for batch in _batches(path, rows, start):
         table: list[list[float]] = []
         for number, line in batch:
             fields = [field.partition("=") for field in line.split(",")]
@@ -187,16 +196,38 @@ def _looks_flat(head: bytes) -> bool:
     return _is_number(_first_line(head))
 
 
+def _is_kvars(path: Path) -> bool:
+    with open_to_read(path) as stream:
+        return b"=" in stream.read(4096).split(b"\n")[0]
+
+
 def _either(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[Any]:
     """Read a txt file: kvars where its first line has an equal sign, else numbers."""
-    with open_to_read(path) as stream:
-        reader: Callable = _kvars_chunks if b"=" in stream.read(4096).split(b"\n")[0] else _flat_chunks
+    reader: Callable = _kvars_chunks if _is_kvars(path) else _flat_chunks
     yield from reader(path, rows, columns)
 
 
+def _kvars_parts(path: Path, rows: int, columns: list[str] | None, start: int) -> Iterator[pd.DataFrame]:
+    """Read a txt file that is kvars, from an event on."""
+    if not _is_kvars(path):
+        no_columns(path, columns or (), "one number per line")
+    yield from _kvars_chunks(path, rows, columns, start)
+
+
 FORMATS = (
-    Format("kvars", (".kvars",), None, _kvars_chunks, _write_kvars, _looks_like_kvars, _write_kvars),
-    Format("txt", (".txt",), None, _either, _write_txt, _looks_flat, _write_txt),
+    Format(
+        "kvars",
+        (".kvars",),
+        None,
+        _kvars_chunks,
+        _write_kvars,
+        _looks_like_kvars,
+        _write_kvars,
+        (),
+        _kvars_chunks,
+        _count,
+    ),
+    Format("txt", (".txt",), None, _either, _write_txt, _looks_flat, _write_txt, (), _kvars_parts, _count),
     Format("mask", (".pf",), None, _mask_chunks, _write_mask, None, _write_mask),
     Format("selection", (".sel",), None, _selection_chunks, _write_selection, None, _write_selection),
 )

@@ -16,8 +16,8 @@ import pandas as pd
 
 from jaxpwa._checks import known
 from jaxpwa.data.dataset import table_columns
+from jaxpwa.data.io.delimited import EXACT
 from jaxpwa.data.io.format import Format, check_columns, is_flat, no_columns, parsing, slices
-from jaxpwa.data.io.text import EXACT
 from jaxpwa.data.particles import ParticleTable
 
 _KINDS = ("flat", "structured", "particles")

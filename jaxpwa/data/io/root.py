@@ -48,26 +48,28 @@ def _chunks(
     path: Path,
     rows: int | None,
     columns: list[str] | None,
+    start: int = 0,
     *,
     tree: str | None = None,
     beam_polarization: bool = False,
 ) -> Iterator[Any]:
-    """Read branches with one value, or a fixed number of values, per event."""
+    """Read branches with one value, or a fixed number of values, per event, from an event on."""
     uproot = needs("uproot", "root", "reading ROOT files")
-    with parsing(path), uproot.open(path) as file:
+    # uproot would keep what was read, up to 100 MB of it.
+    with parsing(path), uproot.open(path, array_cache=None) as file:
         branches = _tree(path, file, tree)
         names = list(branches.keys())
-        n_events = int(branches.num_entries)
-        if set(_AMPTOOLS) <= set(names) and columns is None:
-            yield from _amptools(path, branches, n_events, rows, beam_polarization)
+        if set(_AMPTOOLS) <= set(names) and (columns is None or not set(columns) <= set(names)):
+            for table in _amptools(path, branches, rows, start, beam_polarization):
+                check_columns(path, list(table), columns)
+                yield table if columns is None else Dataset({name: table[name] for name in columns})
             return
         if beam_polarization:
             msg = f"{path}: beam_polarization is for AmpTools trees, which have {known(_AMPTOOLS)}."
             raise ValueError(msg)
         check_columns(path, names, columns)
         noticed = False
-        for part in slices(n_events, rows):
-            arrays = branches.arrays(columns or names, library="np", entry_start=part.start, entry_stop=part.stop)
+        for arrays in _arrays(branches, columns or names, rows, start):
             table = {name: _native(arrays[name]) for name in (columns or names)}
             jagged = [n for n, values in table.items() if _is_jagged(values)]
             if jagged and columns is not None:
@@ -83,15 +85,41 @@ def _chunks(
             yield as_table({n: v for n, v in table.items() if n not in jagged})
 
 
-def _amptools(path: Path, branches: Any, n_events: int, rows: int | None, polarized: bool) -> Iterator[Dataset]:
+def _arrays(branches: Any, names: list[str], rows: int | None, start: int) -> Iterator[dict[str, Any]]:
+    """Yield the branches so many events at a time; one table, perhaps without events, for the whole."""
+    n_events = int(branches.num_entries)
+    if rows is None or n_events - start <= rows:
+        yield branches.arrays(names, library="np", entry_start=start)
+        return
+    # uproot decodes a basket or cluster as a whole, and again for each step that begins within.
+    largest = max(_entries_at_once(branches, names), rows)
+    for arrays in branches.iterate(names, library="np", entry_start=start, step_size=largest // rows * rows):
+        for part in slices(len(arrays[names[0]]), rows):
+            yield {name: values[part] for name, values in arrays.items()}
+
+
+def _entries_at_once(branches: Any, names: list[str]) -> int:
+    """Return how many entries the largest basket of a tree, or cluster of an RNTuple, has."""
+    if branches.classname == "ROOT::RNTuple":
+        return max((int(c.num_entries) for c in branches.ntuple.cluster_summaries), default=1)
+    return max(int(np.diff(branches[name].entry_offsets).max(initial=1)) for name in names)
+
+
+def _count(path: Path, *, tree: str | None = None, **_: Any) -> int:
+    """Return the number of events that the tree says it has."""
+    uproot = needs("uproot", "root", "reading ROOT files")
+    with parsing(path), uproot.open(path, array_cache=None) as file:
+        return int(_tree(path, file, tree).num_entries)
+
+
+def _amptools(path: Path, branches: Any, rows: int | None, start: int, polarized: bool) -> Iterator[Dataset]:
     """Read an AmpTools tree as four-vectors ``beam``, ``final_1``, ``final_2``, ... of shape ``(events, 4)``.
 
     With ``beam_polarization=True`` the beam's Px and Py hold its linear polarisation: they become ``pol_magnitude`` and
     ``pol_angle`` (rad, from the x axis), and the beam goes along z.
     """
     wanted = [*_AMPTOOLS, *(n for n in ("Weight",) if n in branches)]
-    for part in slices(n_events, rows):
-        arrays = branches.arrays(wanted, library="np", entry_start=part.start, entry_stop=part.stop)
+    for arrays in _arrays(branches, wanted, rows, start):
         beam = np.stack([arrays[f"{c}_Beam"].astype(np.float64) for c in ("E", "Px", "Py", "Pz")], axis=1)
         columns: dict[str, np.ndarray] = {}
         if polarized:
@@ -136,4 +164,15 @@ def _write(stream: BinaryIO, table: Any) -> None:
             file["events"].extend(columns)
 
 
-FORMATS = (Format("ROOT", (".root",), b"root", _chunks, _write, options=("tree", "beam_polarization")),)
+FORMATS = (
+    Format(
+        "ROOT",
+        (".root",),
+        b"root",
+        _chunks,
+        _write,
+        options=("tree", "beam_polarization"),
+        parts=_chunks,
+        count=_count,
+    ),
+)

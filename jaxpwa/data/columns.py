@@ -1,0 +1,70 @@
+"""Checks of columns, weights and choices of events."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxpwa._checks import check_length, first_bad, known
+
+
+def check_columns(columns: dict[str, np.ndarray]) -> None:
+    """Refuse an empty table, names that are no strings, scalars and unequal lengths."""
+    if not columns:
+        msg = "a table of events must have at least one column, got none."
+        raise ValueError(msg)
+    length, first = None, ""
+    for name, values in columns.items():
+        if not isinstance(name, str):
+            msg = f"column names must be strings, got {name!r} ({type(name).__name__})."
+            raise TypeError(msg)
+        if values.ndim == 0:
+            msg = (
+                f"column {name!r} must have one value per event, got the single value {values!r}. "
+                "Use np.full(n_events, value), or put constants into the intensity."
+            )
+            raise ValueError(msg)
+        if length is None:
+            length, first = len(values), name
+        elif len(values) != length:
+            msg = f"columns must have equal lengths: {first!r} has {length} events, {name!r} has {len(values)}."
+            raise ValueError(msg)
+
+
+def as_weights(weights: Any, columns: dict[str, np.ndarray], n_events: int) -> np.ndarray | None:
+    """Turn what the user gave into float64 weights, or None where every event counts one."""
+    if weights is None:
+        return None
+    if isinstance(weights, str):
+        if weights not in columns:
+            msg = f"weights names column {weights!r}, which the table does not have; columns: {known(columns)}."
+            raise ValueError(msg)
+        weights = columns[weights]
+    array = np.asarray(weights)
+    if array.dtype.kind not in "fiub":
+        msg = f"weights must be real numbers, got dtype {array.dtype}."
+        raise TypeError(msg)
+    if array.ndim != 1:
+        msg = f"weights must have shape (events,), got shape {array.shape}."
+        raise ValueError(msg)
+    check_length("weights", len(array), "event", n_events)
+    array = array.astype(np.float64, copy=False)
+    bad = ~np.isfinite(array)
+    if bad.any():
+        msg = (
+            f"weights must be finite: {int(bad.sum())} of {n_events} are not "
+            f"(first: event {first_bad(bad)}, {array[first_bad(bad)]}). Drop these events or give them weight 0."
+        )
+        raise ValueError(msg)
+    return array
+
+
+def as_rows(rows: Any, n_events: int) -> Any:
+    """Turn a mask (paired by position), indices or a slice into what indexes an array of ``n_events`` rows."""
+    if isinstance(rows, slice):
+        return rows
+    rows = np.asarray(rows)
+    if rows.dtype == bool:
+        check_length("mask", len(rows), "event", n_events)
+    elif rows.size == 0:
+        rows = rows.astype(np.intp)
+    return rows
