@@ -62,7 +62,7 @@ from jaxpwa._processes import is_main as is_main
 from jaxpwa._processes import process_count as process_count
 from jaxpwa._processes import process_index as process_index
 from jaxpwa._settings import share_cores
-from jaxpwa.engine.processes import exchange
+from jaxpwa.engine.processes import exchange, meet
 
 # JAX aborts the process when its own time is up, with a text about another task that died; ours comes first.
 _JAX_WAITS_LONGER = 60
@@ -187,6 +187,9 @@ def barrier(name: str = "barrier") -> None:
 
 def _start_jax(place: Place, **options: Any) -> bool:
     """Start JAX's distributed runtime; tell whether there is anything to start."""
+    # JAX would catch SIGTERM, to tell all processes of it, and a process that is told to end would go on.
+    if hasattr(jax.config, "jax_enable_preemption_service"):
+        jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(place.address, place.count, place.index, **options)
     except ValueError as error:
@@ -218,7 +221,7 @@ def _connect() -> None:
     change; later ones may come apart by far more.
     """
     try:
-        exchange(np.uint32(0))
+        meet()
         owners = [device.process_index for device in jax.devices()]
         if len({owners.count(p) for p in owners}) == 1:
             multihost_utils.process_allgather(np.uint32(0))

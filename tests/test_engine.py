@@ -9,7 +9,8 @@ from models import central_gradient, gauss, gauss_nll, gauss_sample, run_with_de
 import jax
 
 import jaxpwa as jp
-from jaxpwa.engine import blocks, devices
+from jaxpwa._memory import aligned
+from jaxpwa.engine import devices
 from jaxpwa.engine.blocks import block_size, gather, place, rows_to_alignment, rung, rung_below, split_evenly
 from jaxpwa.engine.model import ModelRef, inspect_model
 from jaxpwa.engine.sums import compiled_sum
@@ -208,19 +209,19 @@ def test_shards_are_taken_over_without_a_copy_and_padded_with_their_last_row():
     assert (shards[0][3:4096] == 3).all()
     assert np.asarray(weights.addressable_shards[1].data)[:3].tolist() == [4, 5, 0]
     assert gather(columns[0], placed.cuts).tolist() == [1, 2, 3, 4, 5]
-    host = blocks._aligned(4096, np.empty(0))
+    host = aligned((4096,), float)
     assert jax.device_put(host, jax.devices()[0]).unsafe_buffer_pointer() == host.ctypes.data
 
 
 def test_rows_to_alignment_finds_the_first_row_that_can_be_lent():
-    host = blocks._aligned(64, np.empty(0))
+    host = aligned((64,), float)
     assert rows_to_alignment([host, host[16:]]) == 0
     assert rows_to_alignment([host[3:], host[11:]]) == 5
     assert rows_to_alignment([host[3:], host[4:]]) is None
     assert rows_to_alignment([host[::2]]) is None
     four = host.reshape(16, 4)
     assert rows_to_alignment([four[1:]]) == 1
-    assert rows_to_alignment([blocks._aligned(63, np.empty((0, 3)))[1:]]) is None
+    assert rows_to_alignment([aligned((63, 3), float)[1:]]) is None
 
 
 def test_four_vectors_and_complex_columns_pass_through():

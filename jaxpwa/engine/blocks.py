@@ -23,6 +23,7 @@ from jaxpwa.data.dataset import Dataset
 from jaxpwa.engine.devices import (
     Devices,
     assemble,
+    assemble_all,
     event_mesh,
     is_shared,
     memory_per_device,
@@ -290,18 +291,19 @@ def place(
     else:
         shards = [aligned((length, *part.shape[1:]), part.dtype) for part, _ in parts]
         _fill_all([(shard, part, block, pad) for shard, (part, pad) in zip(shards, parts, strict=True)], len(own))
-    placed = []
+    every: list[list[Any]] = []
     for i in range(0, len(shards), len(own)):
-        every: list[Any] = [None] * n_devices
+        every.append([None] * n_devices)
         for position, shard in zip(own, shards[i : i + len(own)], strict=True):
-            every[position] = shard
-        placed.append(assemble(every, mesh))
+            every[-1][position] = shard
+    every.append(list(np.diff(cuts).astype(np.int32)[:, None]))
+    *placed, n_here = assemble_all(every, mesh)
     n_columns, n_extras = len(columns), len(extras)
     arrays = (
         tuple(placed[:n_columns]),
         tuple(placed[n_columns : n_columns + n_extras]),
         placed[-1] if weighted else None,
-        assemble(list(np.diff(cuts).astype(np.int32)[:, None]), mesh),
+        n_here,
     )
     return PlacedEvents(arrays, mesh, block, cuts)
 

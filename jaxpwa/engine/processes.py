@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxpwa._processes import process_count, process_index, together
@@ -21,18 +22,18 @@ _LEAST = 256
 
 
 @lru_cache(maxsize=1)
-def _everybody() -> tuple[Mesh, Any, list[int]]:
-    """Return the mesh of all devices, what hands rows around, and the first device of each process."""
-    mesh = event_mesh(tuple(jax.devices()))
-    owners = [d.process_index for d in mesh.devices.flat]
-    return mesh, over_events(mesh, lambda row: row, 0, 1, rows=True), [owners.index(p) for p in range(process_count())]
+def _everybody() -> tuple[Mesh, Any]:
+    """Return a mesh with one device of each process, and what hands their rows around."""
+    first = {d.process_index: d for d in reversed(jax.devices())}
+    mesh = event_mesh(tuple(first[p] for p in sorted(first)))
+    return mesh, over_events(mesh, lambda row: row, 0, 1, rows=True)
 
 
 def exchange(array: Any) -> np.ndarray:
     """Return what each process gave, ``(processes, ...)``, numbers of one shape and type everywhere.
 
-    All meet on the devices of all of them, as they do for sums: devices that compute together for the first time must
-    do so within 30 s of each other, and these have met when the run was initialized.
+    They meet on one device each. Devices that compute together for the first time must do so within 30 s of each other:
+    these meet when the run is initialized.
     """
     array = np.asarray(array)
     if process_count() == 1:
@@ -42,10 +43,30 @@ def exchange(array: Any) -> np.ndarray:
     raw = np.zeros((1, max(_LEAST, 1 << (len(content) - 1).bit_length())), np.uint8)
     raw[0, : len(content)] = np.frombuffer(content, np.uint8)
     with together():
-        mesh, hand_around, first = _everybody()
-        rows = shards_of(hand_around(assemble([raw] * mesh.devices.size, mesh)))
-    found = b"".join(rows[i][0, : len(content)].tobytes() for i in first)
-    return np.frombuffer(found, array.dtype).reshape(process_count(), *array.shape)
+        mesh, hand_around = _everybody()
+        rows = np.asarray(hand_around(assemble([raw] * mesh.devices.size, mesh)).addressable_data(0))
+    found = np.ascontiguousarray(rows[:, : len(content)])
+    return found.view(array.dtype).reshape(process_count(), *array.shape)
+
+
+def rows_of(array: jax.Array) -> list[np.ndarray]:
+    """Return the rows that `over_events` has marked as such, ``(rows, ...)`` of each device, those of all processes.
+
+    In the order of the mesh, which sums keep: equal devices give equal sums, to the last bit.
+    """
+    sharding = array.sharding
+    if sharding.is_fully_addressable:
+        return shards_of(array)
+    if sharding.is_fully_replicated:
+        with together():
+            return np.split(np.asarray(array.addressable_data(0)), len(sharding.device_set))
+    mesh: Mesh = sharding.mesh  # type: ignore[attr-defined]
+    owners = [d.process_index for d in mesh.devices.flat]
+    mine = np.stack(shards_of(array))
+    most = max(owners.count(p) for p in set(owners))
+    padded = np.zeros((most, *mine.shape[1:]), mine.dtype)
+    padded[: len(mine)] = mine
+    return [part for p, rows in enumerate(exchange(padded)) for part in rows[: owners.count(p)]]
 
 
 def broadcast(array: Any) -> np.ndarray:
@@ -74,6 +95,14 @@ def tell(text: str) -> list[str]:
     return [bytes(row).rstrip(b"\0").decode(errors="ignore") for row in rows]
 
 
+def meet() -> None:
+    """Let all devices of all processes compute something together, as they do in functions of the user's own."""
+    exchange(np.uint8(0))
+    mesh = event_mesh(tuple(jax.devices()))
+    with together():
+        jax.jit(jnp.sum)(assemble([np.ones(1)] * mesh.devices.size, mesh)).block_until_ready()
+
+
 @contextmanager
 def errors_shared() -> Iterator[None]:
     """Let an error of one process, in work that each does on its own, be an error of all: none waits for one that left.
@@ -88,11 +117,28 @@ def errors_shared() -> Iterator[None]:
         yield
     except Exception as error:
         failure = error
+    raise_together(failure)
+
+
+def raise_together(failure: Exception | None) -> None:
+    """Raise in all processes if one of them has failed; errors as of `errors_shared`."""
     if process_count() > 1:
-        texts = tell("" if failure is None else f"{type(failure).__name__}: {failure}" or "error")
+        texts = tell("" if failure is None else f"{type(failure).__name__}: {failure}")
         if failure is None and any(texts):
             number = next(i for i, text in enumerate(texts) if text)
             msg = f"process {number} of {process_count()} can't go on: {texts[number]}"
             raise ValueError(msg)
     if failure is not None:
         raise failure
+
+
+def exchange_found(numbers: np.ndarray, failure: Exception | None) -> np.ndarray:
+    """Return the numbers that each process has found, ``(processes, ...)``, or raise in all if one of them has failed.
+
+    Errors as of `errors_shared`; what goes well takes one exchange.
+    """
+    flags = np.full((1, *numbers.shape[1:]), float(failure is not None))
+    rows = exchange(np.concatenate([flags, numbers]))
+    if rows[:, 0].any():
+        raise_together(failure)
+    return rows[:, 1:]

@@ -22,9 +22,10 @@ from jax import lax
 from jax.sharding import Mesh
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents
-from jaxpwa.engine.devices import assemble, event_mesh, over_events, own_positions, shards_of
+from jaxpwa.engine.devices import assemble, event_mesh, over_events, own_positions
 from jaxpwa.engine.graph import DATA, Node, combined
 from jaxpwa.engine.precompute import Plan, cut
+from jaxpwa.engine.processes import rows_of
 from jaxpwa.engine.sums import EventSum
 
 _LINEAR = {"neg", "real", "imag", "conj", "broadcast_in_dim", "reshape", "squeeze", "transpose", "slice", "copy"}
@@ -194,7 +195,7 @@ def _compiled_moments(mesh: Mesh, block: int) -> Callable[[Arrays], jax.Array]:
 
 def moments(events: PlacedEvents) -> np.ndarray:
     r"""Return :math:`\sum_e w_e\, y_e y_e^T`, ``(1 + numbers, 1 + numbers)``, float64."""
-    parts = shards_of(_compiled_moments(events.mesh, events.block)(events.arrays))
+    parts = rows_of(_compiled_moments(events.mesh, events.block)(events.arrays))
     return np.sum([part[0] for part in parts], axis=0)
 
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxpwa.engine.blocks import Arrays
-from jaxpwa.engine.devices import assemble, over_events, shards_of
+from jaxpwa.engine.devices import assemble, over_events
+from jaxpwa.engine.processes import rows_of
 from jaxpwa.engine.sums import EventSum, SumSpec, derivatives_of
 
 
@@ -63,5 +64,5 @@ def place_counts(total: EventSum, counts: np.ndarray) -> jax.Array:
 
 def resampled_sums(total: EventSum, thetas: np.ndarray, counts: jax.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return values ``(points,)`` and gradients ``(points, n)``, each point with its own counts of the events."""
-    packed = np.sum([rows[0] for rows in shards_of(_compiled(total.spec)(thetas, total.events.arrays, counts))], axis=0)
+    packed = np.sum([rows[0] for rows in rows_of(_compiled(total.spec)(thetas, total.events.arrays, counts))], axis=0)
     return packed[:, 0], packed[:, 1:]

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents, gather
-from jaxpwa.engine.devices import is_shared, over_events, own_positions, shards_of
-from jaxpwa.engine.processes import exchange
+from jaxpwa.engine.devices import is_shared, over_events, own_positions
+from jaxpwa.engine.processes import exchange, rows_of
 from jaxpwa.engine.sums import EventSum, SumSpec, block_terms
 
 
@@ -97,7 +97,7 @@ def squared_scores(total: EventSum, theta: np.ndarray) -> SquaredScores:
     theta
         Parameters, ``(n,)``.
     """
-    rows = shards_of(squared_row(total.spec, theta, total.events.arrays))
+    rows = rows_of(squared_row(total.spec, theta, total.events.arrays))
     return squared_scores_of(np.sum([row[0] for row in rows], axis=0), len(theta))
 
 

@@ -12,8 +12,9 @@ from jax import lax
 from jax.sharding import Mesh
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents, gather
-from jaxpwa.engine.devices import over_events, shards_of
+from jaxpwa.engine.devices import over_events
 from jaxpwa.engine.precompute import Plan
+from jaxpwa.engine.processes import rows_of
 
 
 def _shapes(plan: Plan) -> list[tuple[tuple[int, ...], np.dtype]]:
@@ -72,7 +73,7 @@ def store(plan: Plan, events: PlacedEvents, theta: np.ndarray, single: bool) -> 
         Whether the model works in float32.
     """
     columns, used = _compiled(plan, events.mesh, events.block, single)(theta, events.arrays)
-    some = iter(np.any(np.concatenate(shards_of(used)), axis=0).tolist())
+    some = iter(np.any(np.concatenate(rows_of(used)), axis=0).tolist())
     source, kept, layout = iter(columns), [], ""
     for kind in plan.full_layout:
         if kind == "x":

@@ -20,7 +20,7 @@ from jaxpwa.engine.fileevents import FileEvents
 from jaxpwa.engine.model import column_specs, in_double
 from jaxpwa.engine.precompute import Plan, bytes_per_event, make_plan
 from jaxpwa.engine.prepare import Account, ProvenSum, Settings
-from jaxpwa.engine.processes import errors_shared, exchange
+from jaxpwa.engine.processes import errors_shared, exchange, exchange_found
 from jaxpwa.engine.quadratic import NotQuadratic, check_degree, check_size, few_events, moments
 from jaxpwa.engine.scores import SquaredScores, squared, squared_row, squared_scores_of
 from jaxpwa.engine.stored import store_all
@@ -84,17 +84,23 @@ class StreamedSum:
         """Refuse: there are no arrays to pass on."""
         return self._no_arrays()
 
-    def _over_pieces(self, launch: Callable[[PlacedEvents], list[jax.Array]]) -> list[np.ndarray] | None:
-        """Add what pieces give, arrays of rows of devices, one piece always ahead; None where there is no event."""
-        total: list[np.ndarray] | None = None
+    def _over_pieces(
+        self, launch: Callable[[PlacedEvents], list[jax.Array]], like: tuple[int, ...]
+    ) -> tuple[np.ndarray, Exception | None]:
+        """Add what pieces give, arrays of rows of devices, one piece always ahead.
+
+        Returns
+        -------
+        The sums, of shape ``like``, and what went wrong in this process, for `exchange_found`.
+        """
+        total = np.zeros(like)
         running: list[list[jax.Array]] = []
 
         def collect() -> None:
             nonlocal total
-            rows = [total_of(shards_of(array)) for array in running.pop()]
-            total = rows if total is None else [a + b for a, b in zip(total, rows, strict=True)]
+            total = total + np.stack([total_of(shards_of(array)) for array in running.pop()]).reshape(like)
 
-        with errors_shared():
+        try:
             for events in self.source.placed(self.source.rows()):
                 if not events.n_events:
                     continue
@@ -104,42 +110,46 @@ class StreamedSum:
                 running.append(started)
             if running:
                 collect()
-        return total
+        except Exception as error:
+            return total, error
+        return total, None
 
-    def launch(self, theta: np.ndarray, order: int, n_points: int | None = None) -> np.ndarray:
+    def launch(
+        self, theta: np.ndarray, order: int, n_points: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, Exception | None]:
         """Read all events and sum this process's; with ``n_points``, at many points (see `EventSum.launch`)."""
         theta, n = np.asarray(theta, np.float64), len(self.spec.parameters)
         if n_points is not None:
             at_many = compiled_sum_at(self.spec)
-            found = self._over_pieces(lambda events: [at_many(theta, np.int32(n_points), events.arrays)])
-            return np.zeros((len(theta), 1 + n)) if found is None else found[0]
+            form = len(theta), 1 + n
+            return theta, *self._over_pieces(lambda events: [at_many(theta, np.int32(n_points), events.arrays)], form)
         compute = compiled_sum(self.spec, order)
-        found = self._over_pieces(lambda events: [compute(theta, events.arrays)])
-        packed = np.zeros(sum(n**k for k in range(order + 1))) if found is None else found[0]
-        return np.concatenate([packed, theta])
+        size = sum(n**k for k in range(order + 1))
+        return theta, *self._over_pieces(lambda events: [compute(theta, events.arrays)], (size,))
 
-    def collect(self, raw: np.ndarray, order: int) -> list[np.ndarray]:
+    def collect(self, raw: tuple[np.ndarray, np.ndarray, Exception | None], order: int) -> list[np.ndarray]:
         """Add what the processes found: value, gradient ``(n,)``, Hessian ``(n, n)``, as far as ``order`` goes."""
-        rows, n = exchange(raw), len(self.spec.parameters)
-        if raw.ndim == 1:
-            if n:
-                check_agreement(rows[:, -n:], self.spec.parameters)
-            rows = rows[:, : rows.shape[1] - n]
-        return unpacked(total_of(list(rows[:, None])), n, order)
+        theta, found, failure = raw
+        n = len(self.spec.parameters)
+        if found.ndim > 1:
+            return unpacked(total_of(list(exchange_found(found, failure)[:, None])), n, order)
+        rows = exchange_found(np.concatenate([found, theta]), failure)
+        if n:
+            check_agreement(rows[:, -n:], self.spec.parameters)
+        return unpacked(total_of(list(rows[:, None, : len(found)])), n, order)
 
     def values(self, points: Iterable[np.ndarray], order: int = 0) -> list[float]:
         """Return the sum at some points, in one pass."""
         points, compute = list(points), compiled_sum(self.spec, order)
-        found = self._over_pieces(lambda events: [compute(point, events.arrays) for point in points])
-        mine = np.zeros(len(points)) if found is None else np.array([row[0] for row in found])
-        return exchange(mine).sum(axis=0).tolist()
+        size = sum(len(self.spec.parameters) ** k for k in range(order + 1))
+        found = self._over_pieces(lambda e: [compute(point, e.arrays) for point in points], (len(points), size))
+        return exchange_found(*found).sum(axis=0)[:, 0].tolist()
 
     def squared_scores(self, theta: np.ndarray) -> SquaredScores:
         """Sum squares of weighted scores (see `engine.scores`)."""
         n = len(theta)
-        found = self._over_pieces(lambda events: [squared_row(self.spec, theta, events.arrays)])
-        mine = np.zeros(n * n + n + 1) if found is None else found[0]
-        return squared_scores_of(exchange(mine).sum(axis=0), n)
+        found = self._over_pieces(lambda e: [squared_row(self.spec, theta, e.arrays)], (n * n + n + 1,))
+        return squared_scores_of(exchange_found(*found).sum(axis=0), n)
 
     def with_squared_weights(self) -> "StreamedSum":
         """Return the sum in which each event counts with the square of its weight."""

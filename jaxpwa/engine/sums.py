@@ -18,9 +18,10 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxpwa.engine.blocks import Arrays, PlacedEvents, spread
-from jaxpwa.engine.devices import EVENTS, assemble, is_shared, over_events, shards_of
+from jaxpwa.engine.devices import EVENTS, assemble, is_shared, over_events
 from jaxpwa.engine.model import ModelRef
 from jaxpwa.engine.precompute import Plan, simplified
+from jaxpwa.engine.processes import rows_of
 
 # Rows times parameters: 64 rows of pseudo-events with 11 parameters take 0.16 ms with second derivatives and 0.08
 # without, and it takes 0.2 s to compile the latter.
@@ -296,7 +297,7 @@ class EventSum:
 
         For many points each has their axis in front.
         """
-        rows = shards_of(raw)
+        rows = rows_of(raw)
         n = len(self.spec.parameters)
         if n and raw.ndim == 2 and is_shared(self.spec.mesh):
             check_agreement(np.stack([row[0, -n:] for row in rows]), self.spec.parameters)
