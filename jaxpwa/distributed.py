@@ -42,7 +42,6 @@ from typing import Any
 import numpy as np
 
 import jax
-from jax.experimental import multihost_utils
 
 from jaxpwa import _processes
 from jaxpwa._checks import JaxpwaWarning
@@ -215,16 +214,13 @@ def _start_jax(place: Place, **options: Any) -> bool:
 
 
 def _connect() -> None:
-    """Let the devices of all processes meet, as one row and, where all have as many, as JAX's own gathering has them.
+    """Let the devices of all processes meet.
 
     Gloo gives up when not all reach their first common computation within 30 s, a limit that JAX offers no way to
     change; later ones may come apart by far more.
     """
     try:
         meet()
-        owners = [device.process_index for device in jax.devices()]
-        if len({owners.count(p) for p in owners}) == 1:
-            multihost_utils.process_allgather(np.uint32(0))
     except (ValueError, RuntimeError) as error:
         if _processes.lost_process(error) is None:
             raise

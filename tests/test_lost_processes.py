@@ -63,6 +63,9 @@ DEATH = (
         give(now=time.time())
         if how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
+        elif how == "told to end":
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(20)
         elif how == "stopped":
             os.kill(os.getpid(), signal.SIGSTOP)
         elif how == "error":
@@ -90,10 +93,10 @@ def check_end(dead, others, within, told=(GONE,)):
         assert any(text in other.err for text in told), other.err
 
 
-@pytest.mark.parametrize("how", ["killed", "left", "error"])
+@pytest.mark.parametrize("how", ["killed", "told to end", "left", "error"])
 def test_those_that_wait_for_a_process_that_dies_end_at_once_and_say_so(how):
     dead, others = survivors(2, how, 1)
-    assert dead.status == {"killed": -9, "left": 3, "error": 1}[how]
+    assert dead.status == {"killed": -9, "told to end": -15, "left": 3, "error": 1}[how]
     check_end(dead, others, within=8)
     assert "this is process 0 of 2" in others[0].err
     assert "checkpoint=" in others[0].err

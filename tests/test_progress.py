@@ -3,13 +3,16 @@
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
 import textwrap
 
+import numpy as np
 import pytest
 
+import jaxpwa as jp
 from jaxpwa import _progress
 from jaxpwa._progress import progress_bar
 
@@ -100,3 +103,27 @@ def test_a_jupyter_kernel_counts_as_a_screen(monkeypatch):
     assert _progress._in_notebook()
     monkeypatch.setitem(sys.modules, "IPython", None)
     assert not _progress._in_notebook()
+
+
+def test_reading_files_shows_events_and_their_rate_on_a_terminal(tmp_path):
+    pytest.importorskip("pyarrow")
+    jp.write(tmp_path / "data.parquet", {"x": np.linspace(0, 1, 60_000)})
+    script = f"""
+import time
+import jaxpwa as jp
+from jaxpwa import _progress
+from jaxpwa.data.filedata import FileDataset
+_progress._PATIENCE = 0.05
+pieces = FileDataset.pieces
+def slow(self, *arguments, **settings):
+    for piece in pieces(self, *arguments, **settings):
+        time.sleep(0.1)
+        yield piece
+FileDataset.pieces = slow
+data = jp.Dataset.from_files({str(tmp_path / "data.parquet")!r}, memory_budget=1)
+cost = jp.UnbinnedNLL(lambda p, d: 1 + p["a"] * d["x"], data)
+print("done", cost({{"a": 1.0}}) < 0)
+"""
+    out, written = run_on_a_terminal(script)
+    assert out.strip() == "done True"
+    assert re.search(r"read data: .*/60\.0k .*events/s\]", written)

@@ -19,7 +19,7 @@ from jaxpwa.inference.traceable import event_terms
 TEXT = (ROOT / "docs" / "scaling.md").read_text()
 
 FORMULA = """
-from benchmarks.distributed import Machine
+from benchmarks.costmodel import Machine
 three = lambda *values: dict(zip(("value", "gradient", "hessian"), values))
 m = Machine(three(2e-9, 5e-9, 5e-8), three(1e-4, 2e-4, 3e-4), three(0.0, 0.0, 0.0), three(1e-5, 2e-5, 3e-5))
 print(m.call(1e9, 1, "value"), m.call(1e9, 64, "gradient"), m.fit(1e9, 64, {"value": 2, "gradient": 30}))

@@ -260,3 +260,39 @@ def test_a_fit_whose_process_dies_ends_everywhere_and_goes_on_from_its_checkpoin
         assert found["calls"] < expected["calls"]
         np.testing.assert_allclose(found["values"], expected["values"], atol=1e-4 * expected["errors"].max())
         np.testing.assert_allclose(found["errors"], expected["errors"], rtol=1e-4)
+
+
+BINS = """
+from pathlib import Path
+rank = jp.distributed.process_index()
+table = {k: v for k, v in np.load(folder + "/table.npz").items()}
+mc = {k: v for k, v in np.load(folder + "/mc.npz").items()}
+def fit(where):
+    return jp.fit_bins(waves, {"data": table, "accepted_mc": mc}, [0.4, 0.8, 1.2], by="m", start=WAVES, fixed=["y"],
+                       folder=where)
+found = fit(folder + "/bins")
+jp.distributed.barrier("bins are written")
+again = fit(folder + "/bins")
+own = Path(folder, f"own_{rank}")
+if rank == 0:
+    own.mkdir()
+    for file in Path(folder, "bins").iterdir():
+        (own / file.name).write_bytes(file.read_bytes())
+else:
+    own.mkdir()
+try:
+    fit(own)
+    text = "no error"
+except ValueError as error:
+    text = str(error)
+give(fvals=[found[i].fval for i in found], again=[again[i].fval for i in again], text=np.array(text))
+"""
+
+
+def test_bins_are_kept_in_one_folder_and_another_in_each_process_is_refused(folder):
+    first, second = (ended.results for ended in run(2, PREAMBLE + BINS, folder, timeout=300))
+    np.testing.assert_array_equal(first["fvals"], second["fvals"])
+    np.testing.assert_array_equal(first["again"], second["again"])
+    np.testing.assert_allclose(first["again"], first["fvals"], rtol=1e-12)
+    for found in (first, second):
+        assert str(found["text"]).startswith("folder holds other bins in one process than in another")

@@ -18,7 +18,7 @@ Layout = dict[str, tuple[tuple[int, ...], np.dtype]]
 
 def empty_piece(layout: Layout, n_events: int) -> Columns:
     """Return columns without content, contiguous and aligned."""
-    return {name: aligned((n_events, *shape), kind) for name, (shape, kind) in layout.items()}
+    return {name: aligned((n_events, *shape), kind, passing=True) for name, (shape, kind) in layout.items()}
 
 
 def equal_pieces(parts: Iterator[Columns], layout: Layout, n_events: int, rows: int) -> Iterator[Columns]:

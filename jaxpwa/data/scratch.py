@@ -148,7 +148,7 @@ class Scratch:
                 values.reshape(-1).view(np.uint8)[::_PAGE].max()
                 return values
         shape, kind = self._layout[name]
-        values, at = aligned((stop - start, *shape), kind), start
+        values, at = aligned((stop - start, *shape), kind, passing=True), start
         for array, (first, end, _) in zip(good, ranges, strict=True):
             until = min(end, stop)
             values[at - start : until - start] = array[at - first : until - first]

@@ -289,7 +289,7 @@ def place(
     if lend:
         shards = [part for part, _ in parts]
     else:
-        shards = [aligned((length, *part.shape[1:]), part.dtype) for part, _ in parts]
+        shards = [aligned((length, *part.shape[1:]), part.dtype, passing=room > 0) for part, _ in parts]
         _fill_all([(shard, part, block, pad) for shard, (part, pad) in zip(shards, parts, strict=True)], len(own))
     every: list[list[Any]] = []
     for i in range(0, len(shards), len(own)):

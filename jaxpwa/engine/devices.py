@@ -93,15 +93,14 @@ def is_shared(mesh: Mesh) -> bool:
     return len({d.process_index for d in mesh.devices.flat}) > 1
 
 
-@lru_cache(maxsize=64)
 def meets_inside(mesh: Mesh) -> bool:
     """Tell whether compiled code hands rows from process to process, rather than the host (see `over_events`).
 
-    On CPUs each device is a member of gloo's ring, whose time grows with their number, and code that was started and
-    not waited for can hold the threads that other code needs to end: there one device per process may, at most.
+    On CPUs the host does: there each device would be a member of gloo's ring, whose time grows with their number, code
+    with collectives runs slower (W2 on two processes: a value 16 ms against 10), and what was started and is not waited
+    for can hold the threads that others need to end.
     """
-    processes = {d.process_index for d in mesh.devices.flat}
-    return len(processes) > 1 and (len(processes) == mesh.devices.size or mesh.devices.flat[0].platform != "cpu")
+    return is_shared(mesh) and mesh.devices.flat[0].platform != "cpu"
 
 
 def own_positions(mesh: Mesh) -> list[int]:
@@ -127,7 +126,13 @@ def compiler_options(mesh: Mesh) -> dict[str, Any] | None:
 
 
 def over_events(
-    mesh: Mesh, local: Callable[..., Any], n_replicated: int, n_split: int, *, rows: bool | tuple[bool, ...] = False
+    mesh: Mesh,
+    local: Callable[..., Any],
+    n_replicated: int,
+    n_split: int,
+    *,
+    rows: bool | tuple[bool, ...] = False,
+    inside: bool | None = None,
 ) -> Callable[..., Any]:
     """Compile a function that runs on each device, of replicated arguments first, then of split ones.
 
@@ -142,11 +147,13 @@ def over_events(
     rows
         Whether a result, or each of several, is rows that every process is to know, by `processes.rows_of`: sums, in
         short. Others stay split as the events are.
+    inside
+        Whether compiled code hands rows around; None: as `meets_inside` says.
     """
     specs = (PartitionSpec(),) * n_replicated + (PartitionSpec(EVENTS),) * n_split
     out: Any = PartitionSpec(EVENTS)
     function = local
-    if meets_inside(mesh) and rows:
+    if rows and (meets_inside(mesh) if inside is None else inside):
         out = PartitionSpec() if rows is True else tuple(PartitionSpec() if r else PartitionSpec(EVENTS) for r in rows)
 
         def function(*args: Any) -> Any:

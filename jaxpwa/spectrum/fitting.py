@@ -4,6 +4,7 @@ import json
 import os
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from jaxpwa._checks import ConvergenceWarning, JaxpwaWarning
+from jaxpwa._processes import process_count
 from jaxpwa._progress import progress_bar
 from jaxpwa._types import Intensity
+from jaxpwa.engine.processes import exchange
 from jaxpwa.farms.tasks import check_executor, run_all
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.many import fit_one, worth_compiling
@@ -137,8 +140,8 @@ def fit_bins(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of this form, no bin has a result, or ``folder`` holds another analysis; if bins that
-        carry results over are to be fitted in an executor.
+        If an argument is not of this form, no bin has a result, or ``folder`` holds another analysis, or other bins in
+        one process of a run than in another; if bins that carry results over are to be fitted in an executor.
 
     Warns
     -----
@@ -191,6 +194,7 @@ def fit_bins(
         fit = run.at_hand(bin_, kept, bin_.number in chosen)
         if fit is not None:
             found[bin_.number] = fit
+    _check_same_bins(found)
     if executor is not None:
         found |= _apart(run, [b for b in cut_bins if b.number not in found], kept, executor, progress)
     else:
@@ -294,6 +298,19 @@ class _Run:
         text = f"bin {there.number} was fitted with another model (the cost is {value!r} and was {result.fval!r})"
         warnings.warn(f"{text}: it is fitted again.", JaxpwaWarning, stacklevel=4)
         return False
+
+
+def _check_same_bins(found: dict[int, BinFit]) -> None:
+    """Refuse a folder that the processes of a run see differently: they would wait for each other in different fits."""
+    if process_count() > 1 and len({tuple(row) for row in exchange(_bits(found)).tolist()}) > 1:
+        msg = "folder holds other bins in one process than in another: all must see the same folder, or none."
+        raise ValueError(msg)
+
+
+def _bits(found: dict[int, BinFit]) -> np.ndarray:
+    """Return one row of whole numbers, the same for the same bins with the same results."""
+    values = [(number, None if fit.result is None else fit.result.fval) for number, fit in sorted(found.items())]
+    return np.array([len(found), zlib.crc32(repr(values).encode())], np.int64)
 
 
 def _apart(
