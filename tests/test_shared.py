@@ -193,6 +193,9 @@ some = tuple(jax.devices()[1:])
 out["devices"] = text_of(ValueError, lambda: jp.UnbinnedNLL(peak, table, devices=some))
 cost = jp.UnbinnedNLL(peak, table, devices=everywhere)
 out["apart_table"] = text_of(RuntimeError, lambda: cost({**PEAK, "b": 0.2 + rank}))
+pieces = ["bad", "few"][rank]
+unlike = jp.Dataset.from_files(folder + f"/{pieces}.parquet")
+out["unlike"] = text_of(ValueError, lambda: jp.UnbinnedNLL(peak, unlike))
 out["infinite"] = text_of(ValueError, lambda: cost({**PEAK, "b": -2.0}))
 few = jp.Dataset.from_files(folder + "/few.parquet", memory_budget=1)
 out["few"] = np.array(jp.UnbinnedNLL(peak, few)(PEAK))
@@ -214,6 +217,7 @@ def test_an_error_in_one_share_is_an_error_of_all(folder):
     for found in (first, second):
         for name in ("apart_kept", "apart_read", "apart_table"):
             assert "the processes of this run ask for different parameters: b is 0.2 or 1.2" in str(found[name])
+        assert "see files of different length, [20000, 1] events: give all the same files" in str(found["unlike"])
         assert "intensity is negative for" in str(found["infinite"])
     assert "this process's own (jax.local_devices()) or all (jax.devices())" in str(first["devices"])
     assert str(second["devices"]) == "no error"

@@ -229,8 +229,18 @@ def opened(files: FileDataset, names: tuple[str, ...], what: str, devices: Devic
     Returns
     -------
     A `Dataset` where this is the only process and its memory holds them; else what sums can go over.
+
+    Raises
+    ------
+    ValueError
+        If processes of a run see different files, numbers are not finite, or no event counts.
     """
-    n_events = files.n_events
+    with errors_shared():
+        n_events = files.n_events
+    seen = exchange(np.int64(n_events)).tolist()
+    if len(set(seen)) > 1:
+        msg = f"{what}: processes of this run see files of different length, {seen} events: give all the same files."
+        raise ValueError(msg)
     share = int(np.diff(ranges(n_events)).max())
     chosen = select_devices(share, _own(devices), local=True)
     budget = int(exchange(np.int64(budget_of(files, chosen[0].platform))).min())
