@@ -149,7 +149,8 @@ def test_a_killed_fit_goes_on_and_ends_where_a_whole_one_does(case, whole_and_ki
     assert not path.exists()
     assert result.valid
     assert result.message.startswith("minimum found, going on from a checkpoint")
-    assert count.n < n_whole
+    # MINOS begins anew, and how often it asks depends on the version of iminuit.
+    assert "minos" in keywords or count.n < n_whole
     # As near as the estimated distance says that either is to the minimum.
     near = 1e-6 + 2 * np.sqrt(2 * max(whole.edm, result.edm))
     assert near < 1e-4

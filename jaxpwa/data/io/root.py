@@ -95,7 +95,8 @@ def _arrays(branches: Any, names: list[str], rows: int | None, start: int) -> It
     largest = max(_entries_at_once(branches, names), rows)
     for arrays in branches.iterate(names, library="np", entry_start=start, step_size=largest // rows * rows):
         for part in slices(len(arrays[names[0]]), rows):
-            yield {name: values[part] for name, values in arrays.items()}
+            # Some versions of uproot give RNTuples as structured arrays.
+            yield {name: arrays[name][part] for name in names}
 
 
 def _entries_at_once(branches: Any, names: list[str]) -> int:
