@@ -226,6 +226,25 @@ def test_events_in_files_that_fit_in_memory_do_all_that_events_in_memory_do(fold
     assert float(jax.jit(function)(WAVES, arrays)) == pytest.approx(cost(WAVES), rel=1e-12)
 
 
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_fractions_and_yields_over_files_are_those_of_the_events_in_memory(folder, weights):
+    from jaxpwa.physics import CoherentSum, Coupling, Wave
+
+    def moving(p, d):
+        return 1.0 / (d["x"] - p["m"] - 0.3j)
+
+    flat = Wave("flat", lambda p, d: 1.0 + 0.0 * d["x"], Coupling("flat", real=True))
+    for shape_of in (lambda p, d: jnp.sin(d["x"]) * d["y"], moving):
+        model = CoherentSum("two", [flat, Wave("other", shape_of, Coupling("other"))])
+        at = model.start({"flat": 1.0, "other": 0.5 + 0.2j}) | ({"m": 0.2} if shape_of is moving else {})
+        mc, memory = files(folder, weights=weights, memory_budget=TINY), jp.Dataset(TABLE, weights)
+        found, expected = (jp.yields(at, model, sample, n_generated=1000) for sample in (mc, memory))
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-10)
+        np.testing.assert_allclose(found.mc_errors, expected.mc_errors, rtol=1e-6)
+        shares, before = (jp.fit_fractions(at, model, sample) for sample in (mc, memory))
+        np.testing.assert_allclose(shares.values, before.values, rtol=1e-10)
+
+
 LIMITED = """
 import os
 import resource

@@ -181,6 +181,11 @@ class ProvenSum:
         return self._chosen().n_summed
 
     @property
+    def in_use(self) -> Any:
+        """The sum that is taken, as of now."""
+        return self._chosen()
+
+    @property
     def is_decided(self) -> bool:
         """Whether the sums have been compared."""
         return self._direct is None or self._pseudo is None

@@ -21,6 +21,7 @@ from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
 from jaxpwa.engine.pointwise import all_values, chunks
 from jaxpwa.engine.prepare import Account, ProvenSum, Settings, SplitSum
 from jaxpwa.engine.processes import tell
+from jaxpwa.engine.scores import with_squared_weights
 from jaxpwa.engine.streamed import StreamedSum
 from jaxpwa.engine.sums import EventSum, Summand, SumSpec
 from jaxpwa.inference.recipe import Recipe
@@ -141,6 +142,18 @@ class EventTerm:
         """The sum over the events themselves, on devices; that of ln I never goes over pseudo-events."""
         assert isinstance(self.total, EventSum)
         return self.total
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the sum that is taken, as of now, reads files at every call."""
+        total = self.total.in_use if isinstance(self.total, ProvenSum) else self.total
+        return isinstance(total, StreamedSum)
+
+    def with_squared_weights(self) -> "EventTerm":
+        """Return the term, of a sum over the events themselves, in which each counts with the square of its weight."""
+        streamed_sum = isinstance(self.total, StreamedSum)
+        total = self.total.with_squared_weights() if streamed_sum else with_squared_weights(self.placed)
+        return replace(self, total=total)
 
     @property
     def table(self) -> Dataset:

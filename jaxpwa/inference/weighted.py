@@ -23,7 +23,7 @@ import numpy as np
 
 from jaxpwa._checks import known
 from jaxpwa.data.dataset import Dataset
-from jaxpwa.engine.scores import scores, squared_scores, with_squared_weights
+from jaxpwa.engine.scores import scores, squared_scores
 from jaxpwa.engine.streamed import StreamedSum
 from jaxpwa.inference.cost import Cost, Term
 from jaxpwa.inference.supplied import SuppliedTerm
@@ -182,9 +182,7 @@ def _of_events(term: EventTerm, partner: EventTerm | None, theta: np.ndarray) ->
 
 def _of_squared_weights(term: EventTerm, partner: EventTerm | None, theta: np.ndarray) -> np.ndarray:
     """Return the Hessian of the likelihood in which each event has the square of its weight."""
-    total = term.total
-    total = total.with_squared_weights() if isinstance(total, StreamedSum) else with_squared_weights(term.placed)
-    squared = replace(term, total=total, scale=term.scale * abs(term.scale))
+    squared = replace(term.with_squared_weights(), scale=term.scale * abs(term.scale))
     matrix = _hessian(squared, theta)
     if partner is not None:
         totals = term.totals

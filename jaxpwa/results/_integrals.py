@@ -11,9 +11,11 @@ import jax.numpy as jnp
 
 from jaxpwa._checks import known
 from jaxpwa._progress import progress_bar
-from jaxpwa.data.dataset import Dataset, as_dataset
+from jaxpwa.data.dataset import as_dataset
+from jaxpwa.data.filedata import FileDataset
 from jaxpwa.engine.integrals import Integrals
 from jaxpwa.engine.model import ModelRef, column_specs, inspect_model, pack_parameters
+from jaxpwa.engine.pieces import Events
 from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.propagate import Estimate
 from jaxpwa.inference.summands import plain_intensity
@@ -64,12 +66,12 @@ class Fitted:
         return jacobian @ self.covariance @ jacobian.T
 
 
-def sample(events: Any, what: str) -> Dataset:
-    """Return Monte Carlo as a `Dataset`."""
+def sample(events: Any, what: str) -> Events:
+    """Return Monte Carlo as a `Dataset`, or as it is where it stays in files."""
     if isinstance(events, Integrals):
         msg = f"{what} must be events: integrals are those of the whole intensity, and tell nothing of its parts."
         raise TypeError(msg)
-    return as_dataset(events, what)
+    return events if isinstance(events, FileDataset) else as_dataset(events, what)
 
 
 def error_of(covariance: np.ndarray) -> np.ndarray:
@@ -90,7 +92,7 @@ Setting = Mapping[str, float]
 class _Sums:
     """Sum over one sample at many settings, of one compilation."""
 
-    def __init__(self, intensity: Callable, fit: Fitted, mc: Dataset, what: str, settings: Sequence[Setting]):
+    def __init__(self, intensity: Callable, fit: Fitted, mc: Events, what: str, settings: Sequence[Setting]):
         self._fit, self._mc, self._what, self._intensity = fit, mc, what, intensity
         self.settings = settings
         self._set = set().union(*settings)
@@ -104,9 +106,9 @@ class _Sums:
             )
             raise ValueError(msg)
 
-    def _cost(self, mc: Dataset, summand: Callable, scale: float) -> Cost:
+    def _cost(self, summand: Callable, scale: float) -> Cost:
         parameters = self._names if self._given is None else None
-        term = EventTerm.make(self._intensity, mc, self._what, summand, parameters=parameters, scale=scale)
+        term = EventTerm.make(self._intensity, self._mc, self._what, summand, parameters=parameters, scale=scale)
         cost = Cost([term], 0.5, term.total.n_events, f"the integral over {self._what}").bind(self._names)
         certain = {n: v for n, v in self._fit.certain.items() if n in self._names and n not in self._set}
         return cost.holding(certain)
@@ -117,15 +119,17 @@ class _Sums:
 
     def run(self, scale: float, tick: Callable[[], object]) -> tuple[np.ndarray, np.ndarray]:
         """Return sums ``(settings,)`` and gradients ``(settings, n)`` in the parameters of the fit."""
-        cost = self._cost(self._mc, plain_intensity, scale)
+        cost = self._cost(plain_intensity, scale)
         cost._compile((1,))
         # The first parameters decide how sums are taken: those of the fit, with everything on.
         cost._compute(self._theta({n: self._fit.values.get(n, 1.0) for n in self._set}), 1)
         every = list(self._fit.values)
         sums, gradients = np.zeros(len(self.settings)), np.zeros((len(self.settings), len(every)))
-        for k, setting in enumerate(self.settings):
-            theta = self._theta(setting)
-            value, gradient = cost._compute(theta, 1)
+        thetas = [self._theta(setting) for setting in self.settings]
+        # Files are read once for all settings.
+        at_once = cost._compute_at(np.array(thetas), len(thetas)) if cost._terms[0].is_streamed else None
+        for k, (setting, theta) in enumerate(zip(self.settings, thetas, strict=True)):
+            value, gradient = cost._compute(theta, 1) if at_once is None else (at_once[0][k], at_once[1][k])
             moving = np.array([n in self._fit.values and n not in setting for n in self._names])
             if not np.isfinite(value) or not np.isfinite(gradient[moving]).all():
                 msg = f"the sum over {self._what} or its gradient is not finite: {cost._explain(theta)[0]}."
@@ -137,9 +141,12 @@ class _Sums:
 
     def squares(self, scale: float) -> np.ndarray:
         r"""Return :math:`\sum w^2 I^2`, scaled, for each setting."""
-        mc = self._mc.with_weights(self._mc.weights**2) if self._mc.is_weighted else self._mc
-        cost = self._cost(mc, squared_intensity, scale)
-        return np.array([cost._compute(self._theta(setting), 0)[0] for setting in self.settings])
+        cost = self._cost(squared_intensity, scale)
+        cost = cost._with(_terms=tuple(term.with_squared_weights() for term in cost._terms))
+        thetas = np.array([self._theta(setting) for setting in self.settings])
+        if cost._terms[0].is_streamed:
+            return cost._compute_at(thetas, len(thetas))[0]
+        return np.array([cost._compute(theta, 0)[0] for theta in thetas])
 
 
 class PartSums:
@@ -157,7 +164,7 @@ class PartSums:
         The sample, and what it is called.
     """
 
-    def __init__(self, model: Any, subsets: Sequence[Subset], fit: Fitted, mc: Dataset, what: str):
+    def __init__(self, model: Any, subsets: Sequence[Subset], fit: Fitted, mc: Events, what: str):
         columns = column_specs(mc)
         self._runs: list[_Sums]
         if sums_of(model) is None or inspect_model(ModelRef(model), columns).parameters is None:
@@ -182,7 +189,7 @@ class PartSums:
 
 
 def function_sums(
-    functions: Sequence[Callable], fit: Fitted, mc: Dataset, what: str, scale: float
+    functions: Sequence[Callable], fit: Fitted, mc: Events, what: str, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the sums of several intensities ``(functions,)`` and their gradients ``(functions, n)``."""
     return _run([_Sums(function, fit, mc, what, [{}]) for function in functions], scale, None)

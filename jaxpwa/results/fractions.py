@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from jaxpwa._checks import known
-from jaxpwa.data.dataset import Dataset
+from jaxpwa.engine.pieces import Events
 from jaxpwa.inference import report
 from jaxpwa.inference.propagate import Estimate
 from jaxpwa.results._integrals import Fitted, PartSums, error_of, estimate, function_sums, sample
@@ -169,7 +169,7 @@ def fit_fractions(
     mc
         Monte Carlo that is flat in phase space, or weighted to be; weights count. Fractions that don't depend on the
         detector need generated events, as from `jaxpwa.physics.generate_phase_space`: with accepted events fractions
-        are those of what was observed.
+        are those of what was observed. Events in files (`Dataset.from_files`) are read piece by piece.
     names
         The rows of the matrix: names or patterns of waves, backgrounds or coherent sums, or sets of them by label:
         ``{"D waves": ["D1+", "D2+"], "S": "S*"}``. None: each wave and background. Waves of one name in several
@@ -241,7 +241,7 @@ def _of_parts(
     rows: Mapping[str, frozenset],
     groups: Mapping[str, frozenset],
     fit: Fitted,
-    mc: Dataset,
+    mc: Events,
     progress: bool | None,
 ) -> FitFractions:
     """Return the fractions of a composed model."""
@@ -265,7 +265,7 @@ def _of_parts(
     return _record(labels, pairs, combine @ shares, combine @ slopes, fit, named, of_groups)
 
 
-def _of_components(labels: list[str], functions: list[Callable], fit: Fitted, mc: Dataset) -> FitFractions:
+def _of_components(labels: list[str], functions: list[Callable], fit: Fitted, mc: Events) -> FitFractions:
     """Return the fractions of functions in an intensity, the first of them."""
     shares, slopes = _relative(*function_sums(functions, fit, mc, "mc", 1.0))
     pairs = [(i, i) for i in range(len(labels))]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from jaxpwa._checks import known
-from jaxpwa.data.dataset import Dataset
+from jaxpwa.engine.pieces import Events
 from jaxpwa.inference import report
 from jaxpwa.inference.propagate import Estimate
 from jaxpwa.results._integrals import Fitted, PartSums, error_of, estimate, sample
@@ -131,7 +131,8 @@ def yields(
     model
         What was Fitted, composed of waves (`jaxpwa.physics`).
     generated_mc
-        Events as they were generated, before the detector, flat in phase space; weights count.
+        Events as they were generated, before the detector, flat in phase space; weights count. Events in files
+        (`Dataset.from_files`) are read piece by piece.
     n_generated
         What the fit's `ExtendedNLL` was given: the events generated to get its accepted Monte Carlo. None: as many as
         ``generated_mc`` has. Where that is a part of them only, give it weights that make up for the rest.
@@ -214,7 +215,7 @@ def _sums(
     model: Any,
     subsets: Sequence[Subset],
     fit: Fitted,
-    mc: Dataset,
+    mc: Events,
     what: str,
     number: float,
     progress: bool | None,
