@@ -151,9 +151,9 @@ class EventTerm:
 
     def with_squared_weights(self) -> "EventTerm":
         """Return the term, of a sum over the events themselves, in which each counts with the square of its weight."""
-        streamed_sum = isinstance(self.total, StreamedSum)
-        total = self.total.with_squared_weights() if streamed_sum else with_squared_weights(self.placed)
-        return replace(self, total=total)
+        if isinstance(self.total, StreamedSum):
+            return replace(self, total=self.total.with_squared_weights())
+        return replace(self, total=with_squared_weights(self.placed))
 
     @property
     def table(self) -> Dataset:

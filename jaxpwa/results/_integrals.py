@@ -20,6 +20,7 @@ from jaxpwa.inference.cost import Cost
 from jaxpwa.inference.propagate import Estimate
 from jaxpwa.inference.summands import plain_intensity
 from jaxpwa.inference.terms import EventTerm
+from jaxpwa.inference.traceable import event_terms
 from jaxpwa.results._parts import Subset, parts_of, sums_of, with_switches, zeros_for
 
 
@@ -127,7 +128,7 @@ class _Sums:
         sums, gradients = np.zeros(len(self.settings)), np.zeros((len(self.settings), len(every)))
         thetas = [self._theta(setting) for setting in self.settings]
         # Files are read once for all settings.
-        at_once = cost._compute_at(np.array(thetas), len(thetas)) if cost._terms[0].is_streamed else None
+        at_once = cost._compute_at(np.array(thetas), len(thetas)) if _is_streamed(cost) else None
         for k, (setting, theta) in enumerate(zip(self.settings, thetas, strict=True)):
             value, gradient = cost._compute(theta, 1) if at_once is None else (at_once[0][k], at_once[1][k])
             moving = np.array([n in self._fit.values and n not in setting for n in self._names])
@@ -142,11 +143,15 @@ class _Sums:
     def squares(self, scale: float) -> np.ndarray:
         r"""Return :math:`\sum w^2 I^2`, scaled, for each setting."""
         cost = self._cost(squared_intensity, scale)
-        cost = cost._with(_terms=tuple(term.with_squared_weights() for term in cost._terms))
+        cost = cost._with(_terms=tuple(term.with_squared_weights() for term in event_terms(cost._terms)))
         thetas = np.array([self._theta(setting) for setting in self.settings])
-        if cost._terms[0].is_streamed:
+        if _is_streamed(cost):
             return cost._compute_at(thetas, len(thetas))[0]
         return np.array([cost._compute(theta, 0)[0] for theta in thetas])
+
+
+def _is_streamed(cost: Cost) -> bool:
+    return any(term.is_streamed for term in event_terms(cost._terms))
 
 
 class PartSums:
