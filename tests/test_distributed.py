@@ -30,7 +30,7 @@ TOGETHER = (
     + """
     distributed.initialize()
     import io
-    from jax.experimental.multihost_utils import process_allgather
+    from jaxpwa.engine.processes import exchange
     from jaxpwa import _progress
     from jaxpwa._checks import JaxpwaWarning
     from jaxpwa._files import replacing
@@ -59,7 +59,7 @@ TOGETHER = (
     give(
         seen=seen, shown=shown, main=main, index=distributed.process_index(), count=distributed.process_count(),
         devices=len(jax.devices()), here=len(jax.local_devices()), bytes=jax.numpy.ones(1).nbytes,
-        gathered=process_allgather(np.arange(2.0) + distributed.process_index()),
+        gathered=exchange(np.arange(2.0) + distributed.process_index()),
     )
     if main:
         print("the result")
