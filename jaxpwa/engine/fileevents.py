@@ -25,7 +25,7 @@ from jaxpwa.engine.blocks import (
 from jaxpwa.engine.devices import Devices, event_mesh, select_devices
 from jaxpwa.engine.integrals import Fingerprint
 from jaxpwa.engine.pieces import MOST_ROWS, budget_of, bytes_read, pieces_of, rows_of_piece, whole_shard
-from jaxpwa.engine.processes import errors_shared, exchange, own_range, ranges
+from jaxpwa.engine.processes import errors_shared, exchange, own_range
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ def opened(files: FileDataset, names: tuple[str, ...], what: str, devices: Devic
     if len(set(seen)) > 1:
         msg = f"{what}: processes of this run see files of different length, {seen} events: give all the same files."
         raise ValueError(msg)
-    share = int(np.diff(ranges(n_events)).max())
+    share = -(-n_events // process_count())
     chosen = select_devices(share, _own(devices), local=True)
     budget = int(exchange(np.int64(budget_of(files, chosen[0].platform))).min())
     # As they are read, and on the devices.

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxpwa._processes import process_count, process_index, together
+from jaxpwa.engine.blocks import split_evenly
 from jaxpwa.engine.devices import assemble, event_mesh, over_events, shards_of
 
 _TEXT = 2000
@@ -77,16 +78,8 @@ def broadcast(array: Any) -> np.ndarray:
 
 def own_range(n_events: int) -> tuple[int, int]:
     """Return the first of this process's events, and the one behind its last."""
-    size, extra = divmod(n_events, process_count())
-    start = process_index() * size + min(process_index(), extra)
-    return start, start + size + (process_index() < extra)
-
-
-def ranges(n_events: int) -> np.ndarray:
-    """Return where each process's events begin, and their number at the end, ``(processes + 1,)``."""
-    size, extra = divmod(n_events, process_count())
-    sizes = [size + (i < extra) for i in range(process_count())]
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    cuts = split_evenly(n_events, process_count())
+    return int(cuts[process_index()]), int(cuts[process_index() + 1])
 
 
 def tell(text: str) -> list[str]:
