@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 from matplotlib.patches import StepPatch
+from parts import write
 from processes import run
 
 import jax.numpy as jnp
@@ -35,16 +36,6 @@ def flat(p, d):
 def table(n=N):
     rng = np.random.default_rng(4)
     return {"x": rng.normal(size=n), "y": rng.uniform(-1, 2, n), "w": rng.uniform(-0.2, 1.5, n)}
-
-
-def write(folder, columns, cuts=(7, 60_000, 60_001)):
-    """Write consecutive rows into files of unequal lengths."""
-    n = len(next(iter(columns.values())))
-    paths = []
-    for k, (start, stop) in enumerate(zip((0, *cuts), (*cuts, n), strict=True)):
-        paths.append(folder / f"part_{k}.npy")
-        jp.write(paths[-1], {name: values[start:stop] for name, values in columns.items()})
-    return paths
 
 
 @pytest.fixture(scope="module")

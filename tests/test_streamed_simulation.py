@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from parts import write
 from processes import run
 
 import jax.numpy as jnp
@@ -27,16 +28,6 @@ def line(p, d):
 def table(n=N):
     rng = np.random.default_rng(4)
     return {"x": rng.normal(size=n), "y": rng.normal(size=n), "w": rng.uniform(0.2, 1.5, n), "i": np.arange(n)}
-
-
-def write(folder, columns, cuts):
-    """Write consecutive rows into files of unequal lengths."""
-    n = len(next(iter(columns.values())))
-    paths = []
-    for k, (start, stop) in enumerate(zip((0, *cuts), (*cuts, n), strict=True)):
-        paths.append(folder / f"part_{k}.npy")
-        jp.write(paths[-1], {name: values[start:stop] for name, values in columns.items()})
-    return paths
 
 
 @pytest.fixture(scope="module")
