@@ -245,7 +245,6 @@ def test_fractions_and_yields_over_files_are_those_of_the_events_in_memory(folde
 
 
 LIMITED = """
-import os
 import resource
 import sys
 
@@ -255,9 +254,10 @@ import jax.numpy as jnp
 
 import jaxpwa as jp
 
-def used():
+# Not ru_maxrss, which begins at what the process that started this one has held.
+def used(what):
     with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmData"))
+        return next(int(line.split()[1]) << 10 for line in file if line.startswith(what))
 
 def peak(p, d):
     z = p["g"] / (d["x0"] - p["m"] + 1j * p["g"])
@@ -269,7 +269,8 @@ def waves(p, d):
 
 at = {"m": 0.5, "g": 0.1, "a": 0.3, "b": 0.2}
 jnp.ones(3).block_until_ready()
-limit = used() + (1 << 30)
+resident = used("VmRSS")
+limit = used("VmData") + (1 << 30)
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 try:
     np.ones((20_000_000, 8))
@@ -288,7 +289,7 @@ np.savez(
     sys.argv[2], cost=cost(at), value=value, gradient=list(gradient.values()), hessian=cost.hessian(at),
     normalised=mc(at), kept=mask.sum(), maximum=report.maximum, first=mask[:1_000_000],
     histogram=found["x0"].sums, plane=found["x1", "x2"].sums, integrals="integrals" in mc.explain(),
-    most=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    most=used("VmHWM") - resident,
 )
 """
 
@@ -332,4 +333,4 @@ def test_twenty_million_events_of_eight_columns_fit_into_a_gibibyte_above_the_in
     edges = [np.linspace(0, 1, 3)] * 2
     plane = np.histogram2d(table["x1"], table["x2"], edges, weights=intensity)[0]
     np.testing.assert_allclose(found["plane"][0], 20 * plane, rtol=1e-9)
-    assert found["most"] < 1.6e6
+    assert found["most"] < 1 << 30
