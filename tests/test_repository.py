@@ -238,6 +238,32 @@ print(json.dumps([bool(jax.config.jax_enable_x64), n]))
     assert json.loads(done.stdout) == expected, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("env", "cores", "expected"),
+    [
+        ({}, 4, None),
+        ({"JAXPWA_CPU_DEVICES": "1"}, 4, "1"),
+        ({"JAXPWA_CPU_DEVICES": "4"}, 4, None),
+        ({"JAXPWA_CPU_DEVICES": "8"}, 4, None),
+        ({"JAXPWA_CPU_DEVICES": "2", "PJRT_NPROC": "3"}, 4, "3"),
+    ],
+)
+def test_xla_has_no_more_threads_than_devices_where_these_leave_cores_to_others(monkeypatch, env, cores, expected):
+    from jaxpwa import _settings
+
+    for name in ("JAXPWA_CPU_DEVICES", "JAX_NUM_CPU_DEVICES", "XLA_FLAGS", "PJRT_NPROC"):
+        # Set first, so that what a run within changes is undone even where it was not there.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(_settings, "_allowed", lambda process: cores)
+    monkeypatch.setattr(_settings, "_within_quota", lambda n: n)
+    monkeypatch.setattr(_settings.jax.config, "update", lambda *setting: None)
+    _settings.configure()
+    assert os.environ.get("PJRT_NPROC") == expected
+
+
 def test_import_after_jax_has_started_works_and_warns_once():
     """O17: the user's earlier array stays usable."""
     code = """

@@ -169,6 +169,31 @@ def test_files_read_in_shares_give_the_numbers_of_one_process(folder, n, budget)
             )
 
 
+EXCHANGES = """
+from jaxpwa.engine import processes
+table = {k: v for k, v in np.load(folder + "/table.npz").items()}
+mc = {k: v for k, v in np.load(folder + "/mc.npz").items()}
+direct = jp.ExtendedNLL(waves, table, mc, devices=everywhere, normalization="direct")
+three = direct + jp.UnbinnedNLL(peak, table, devices=everywhere) + jp.GaussianConstraint(["a"], [0.5], [0.1])
+ordinary, asked = processes.exchange, []
+def counted(array):
+    asked.append(array)
+    return ordinary(array)
+processes.exchange = counted
+at, counts = {**WAVES, **PEAK}, []
+for call in (three, three.value_and_grad, three.hessian):
+    asked.clear()
+    call(at)
+    counts.append(len(asked))
+give(counts=counts)
+"""
+
+
+def test_a_call_takes_one_exchange_for_all_of_its_sums(folder):
+    for one in run(2, PREAMBLE + EXCHANGES, folder):
+        np.testing.assert_array_equal(one.results["counts"], [1, 1, 1])
+
+
 ERRORS = """
 import os
 rank, n = jp.distributed.process_index(), jp.distributed.process_count()

@@ -292,14 +292,14 @@ class EventSum:
         """Return the derivatives that are computed: for few rows second ones cost less than compiling without them."""
         return 2 if order == 1 and self.spec.block * len(self.spec.parameters) <= _FEW else order
 
-    def collect(self, raw: jax.Array, order: int) -> list[np.ndarray]:
+    def collect(self, raw: jax.Array | list[np.ndarray], order: int) -> list[np.ndarray]:
         """Wait for the result: value, gradient ``(n,)``, Hessian ``(n, n)``, as far as ``order`` goes.
 
         For many points each has their axis in front.
         """
         rows = rows_of(raw)
         n = len(self.spec.parameters)
-        if n and raw.ndim == 2 and is_shared(self.spec.mesh):
+        if n and rows[0].ndim == 2 and is_shared(self.spec.mesh):
             check_agreement(np.stack([row[0, -n:] for row in rows]), self.spec.parameters)
         return unpacked(total_of(rows), n, order)
 

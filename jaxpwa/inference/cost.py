@@ -15,6 +15,7 @@ from jaxpwa._threads import run_side_by_side
 from jaxpwa._types import Params
 from jaxpwa.engine.integrals import Integrals
 from jaxpwa.engine.model import pack_parameters
+from jaxpwa.engine.processes import rows_met
 from jaxpwa.inference.penalties import GaussianTerm, PenaltyTerm
 from jaxpwa.inference.portable import reduced
 from jaxpwa.inference.summands import plain_intensity
@@ -140,7 +141,7 @@ class Cost:
         """Add all terms to ``out``; all are started before the first is waited for."""
         with together():
             running: list[Any] = [term.launch(theta, order, n_points) for term in self._terms]
-            for term, raw in zip(self._terms, running, strict=True):
+            for term, raw in zip(self._terms, rows_met(running), strict=True):
                 term.collect(raw, order, out)
 
     def _compute(self, theta: np.ndarray, order: int) -> list[Any]:
@@ -311,8 +312,7 @@ class Cost:
         function
             ``function(params, arrays)``: traceable scalar, twice differentiable in ``params`` (a dict of scalars).
         arrays
-            The events on the devices. Pass them on as an argument of your jitted function; do not close over
-            them.
+            The events on the devices. Pass them on as an argument of your jitted function, not closed over.
 
         Raises
         ------
