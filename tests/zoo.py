@@ -204,6 +204,12 @@ def integer_column(p, d):
     return jnp.where(d["k"] == 1, p["a"], p["b"]) * (1 + d["c"] ** 2) + 2.0 ** d["k"] * p["c"]
 
 
+def real_factors(p, d):
+    """Real lineshapes with real parameters, times complex harmonics."""
+    rising = p["b"] * d["t"] - p["c"] * d["m2"] + p["a"] ** 2 * d["m"]
+    return jnp.abs(p["a"] * d["m"] * ylm(1, 1, d["c"], d["phi"]) + rising * ylm(2, 1, d["c"], d["phi"])) ** 2
+
+
 def chosen_waves(p, d):
     """A wave that has a threshold, and another on each side of an angle."""
     z = (p["r00"] + 1j * p["i00"]) * ylm(0, 0, d["c"], d["phi"])
@@ -255,6 +261,7 @@ ZOO = {
     "closed over": Model(closed_over, {"a": 0.5, "b": 0.3}, True),
     "four-vectors": Model(four_vectors, {"a": 0.5, "b": 0.3, "c": 1.0}, False),
     "integer column": Model(integer_column, {"a": 0.5, "b": 0.3, "c": 0.2}, True),
+    "real factors": Model(real_factors, {"a": 0.8, "b": 0.4, "c": 0.3}, True),
     "chosen waves": Model(chosen_waves, {k: COUPLINGS[k] for k in ("r00", "i00", "r10", "i10")}, True),
     "data only": Model(data_only, {"a": 0.5}, True),
     "power law": Model(power_law, {"a": 0.5, "b": 0.3}, False),

@@ -1,9 +1,10 @@
 """Factors that depend on events alone are drawn onto what is linear in the parameters.
 
 ``(p * d1) * d2`` becomes ``p * (d1 * d2)``, ``(p1 * d1 + p2 * d2) * d3`` becomes ``p1 * (d1 * d3) + p2 * (d2 * d3)``,
-``d * abs(z)**2`` becomes the real part of ``(d * z) * conj(z)``, division by what depends on events alone is
-multiplication by its inverse, and a choice by event, ``where(mask, a, b)``, is ``mask * a + (1 - mask) * b``. The
-products of data are then computed once, and an intensity has the lowest degree in what is stored.
+``(p * d1) * z``, with z complex and the rest real, becomes ``p * (d1 * z)``, ``d * abs(z)**2`` becomes the real part of
+``(d * z) * conj(z)``, division by what depends on events alone is multiplication by its inverse, and a choice by event,
+``where(mask, a, b)``, is ``mask * a + (1 - mask) * b``. The products of data are then computed once, and an intensity
+has the lowest degree in what is stored.
 """
 
 import operator
@@ -100,6 +101,14 @@ def distributed(
         aval = node.aval.update(dtype=np.dtype(dtype))
         return apply(lax.convert_element_type_p, (node,), aval, new_dtype=np.dtype(dtype))
 
+    def as_complex(node: Any, dtype: Any) -> Any:
+        """Return a real sum or product as one of complex numbers, or None where it is something else."""
+        step = node.step
+        if step is None or (kind := step.eqn.primitive.name) not in {*_SUMS, "neg", "mul"}:
+            return None
+        primitive = {"mul": lax.mul_p, "neg": lax.neg_p, "sub": lax.sub_p}.get(kind, lax.add_p)
+        return apply(primitive, tuple(as_type(n, dtype) for n in step.inputs))
+
     def times(node: Any, factor: Any) -> Any:
         count[0] += 1
         if count[0] > _MOST_TERMS:
@@ -112,6 +121,8 @@ def distributed(
                 return apply(lax.sub_p if kind == "sub" else lax.add_p, (a, b))
             if kind == "neg":
                 return apply(lax.neg_p, (times(step.inputs[0], factor),))
+            if _is_made_complex(step) and (inner := as_complex(step.inputs[0], node.aval.dtype)) is not None:
+                return times(inner, factor)
             if squares and (z := _squared(step)) is not None and _is_linear(z, data, squares):
                 drawn = times(z, as_type(factor, z.aval.dtype))
                 if not jnp.issubdtype(z.aval.dtype, jnp.complexfloating):
@@ -172,6 +183,14 @@ def _squared(step: Any) -> Any:
     return node
 
 
+def _is_made_complex(step: Any) -> bool:
+    """Tell whether a step makes real numbers complex, of the same precision, and does nothing else."""
+    if step.eqn.primitive.name != "convert_element_type":
+        return False
+    before, after = step.inputs[0].aval.dtype, step.eqn.outvars[0].aval.dtype
+    return jnp.issubdtype(before, jnp.floating) and after == jnp.result_type(before, jnp.complex64)
+
+
 def _is_linear(node: Any, data: int, squares: bool) -> bool:
     """Tell whether there is something to draw a factor onto: a product with data, or a sum of such."""
     step = node.step
@@ -187,4 +206,7 @@ def _is_linear(node: Any, data: int, squares: bool) -> bool:
         return _is_linear(z, data, squares)
     if kind in _SUMS or kind == "neg":
         return any(_is_linear(n, data, squares) for n in step.inputs)
+    if _is_made_complex(step):
+        inner = step.inputs[0]
+        return inner.step is not None and _squared(inner.step) is None and _is_linear(inner, data, squares)
     return False
