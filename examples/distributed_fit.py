@@ -9,10 +9,11 @@ One machine, alone and as two processes (the first makes the files):
     JAX_COORDINATOR_ADDRESS=localhost:9876 JAX_NUM_PROCESSES=2 JAX_PROCESS_ID=0 python examples/distributed_fit.py fit &
     JAX_COORDINATOR_ADDRESS=localhost:9876 JAX_NUM_PROCESSES=2 JAX_PROCESS_ID=1 python examples/distributed_fit.py fit
 
-SLURM, four machines with one process each, and Open MPI, eight processes; the folder is one that all machines see:
+SLURM, four machines with one process each, and Open MPI, eight processes, the first of them on node1; the folder is one
+that all machines see:
 
     srun --nodes=4 --ntasks-per-node=1 python examples/distributed_fit.py /shared/fit
-    mpirun -np 8 python examples/distributed_fit.py /shared/fit
+    mpirun -np 8 -x JAX_COORDINATOR_ADDRESS=node1:9876 python examples/distributed_fit.py /shared/fit
 
 With --memory the events are read at every call, piece by piece, where they need more than so many MiB.
 """

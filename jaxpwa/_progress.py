@@ -1,8 +1,9 @@
 """Progress of long work: silent for two seconds, then a bar on a terminal or in Jupyter, never in a pipe.
 
-Of several processes of a run only the first shows it.
+Of several processes of a run only the first shows it, and of a pool of processes none: the caller has a bar.
 """
 
+import multiprocessing
 import sys
 import warnings
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def progress_bar(what: str, total: int | None, unit: str, show: bool | None = No
         None: after two seconds, where the output is a terminal or a notebook. False: never. True: after two
         seconds, into a pipe as well.
     """
-    if not is_main():
+    if not is_main() or multiprocessing.parent_process() is not None:
         show = False
     disable = not show if show is not None else (False if _in_notebook() else None)
     bar = tqdm(desc=what, total=total, unit=unit, unit_scale=True, delay=_PATIENCE, disable=disable, leave=False)

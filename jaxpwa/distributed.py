@@ -8,12 +8,16 @@ result, so that all take the same steps. What processes compute together, all mu
 started by          command
 ==================  ==========================================================================================
 SLURM               ``srun python fit.py``
-Open MPI            ``mpirun python fit.py``
-other MPI           ``mpiexec python fit.py``, ``initialize(cluster_detection_method="mpi4py")``, needs mpi4py
+Open MPI 4          ``mpirun python fit.py``
+Open MPI 5          ``mpirun -x JAX_COORDINATOR_ADDRESS=host:port python fit.py``
+MPICH, Intel MPI    ``mpiexec -genv JAX_COORDINATOR_ADDRESS host:port python fit.py``
+any MPI             ``mpiexec python fit.py``, ``initialize(cluster_detection_method="mpi4py")``, needs mpi4py
 hand                ``JAX_COORDINATOR_ADDRESS=host:port JAX_NUM_PROCESSES=2 JAX_PROCESS_ID=0 python fit.py``,
-                    and the same with ``JAX_PROCESS_ID=1``; ``host`` is the machine of process 0
+                    and the same with ``JAX_PROCESS_ID=1``
 nobody              ``python fit.py``: one process, on this machine's devices, with the same script
 ==================  ==========================================================================================
+
+``host`` is the machine of process 0, ``port`` a free one there.
 
 Process 0 alone shows progress, warns and writes files; other processes may go on before a file is there, so call
 `barrier` before they read it. Print under ``if jp.distributed.is_main():``.
@@ -49,12 +53,16 @@ from jaxpwa._launch import (
     ADDRESS,
     COUNT,
     INDEX,
+    NOWHERE,
+    PORT,
     Place,
+    at_least_1,
     check_port,
     flush,
     known_place,
     own_address,
     processes_here,
+    started_alone,
     time_limit,
 )
 from jaxpwa._processes import is_main as is_main
@@ -81,8 +89,9 @@ def initialize(
     """Make this process one of several that work as one run.
 
     A thin layer over ``jax.distributed.initialize``, with its keywords and its detection of clusters: under SLURM,
-    Open MPI, Kubernetes and on TPU pods no argument is needed. Without arguments, environment variables or a cluster
-    the process works alone and the script runs as it would without this call.
+    Open MPI 4, Kubernetes and on TPU pods no argument is needed; under other MPI launchers the address alone. Without
+    arguments, environment variables or a cluster, and where a launcher has started one process, it works alone and the
+    script runs as it would without this call.
 
     Call it right after the imports. It connects all devices, divides this machine's cores among the processes that
     share it, and keeps jaxpwa's warnings to process 0 (a warnings filter in the others).
@@ -111,10 +120,11 @@ def initialize(
     Raises
     ------
     RuntimeError
-        If JAX has computed already, if the run was initialized before, if process 0 can't listen on its port, or if
-        another process ends during the start.
+        If JAX has computed already, if the run was initialized before, if process 0 can't listen on its port, if
+        ``num_processes`` is another one in process 0, or if another process ends during the start.
     ValueError
-        If only some of the three are known, or they don't fit together.
+        If only some of the three are known, they don't fit together, or a number is too small; if an MPI launcher has
+        started several processes and nothing says where the first is.
     TypeError
         If the numbers are no whole numbers, or the address is no string.
 
@@ -135,28 +145,31 @@ def initialize(
     machine's own host name resolves: where that is 127.0.0.1 other machines can't reach it.
     """
     place = known_place(coordinator_address, num_processes, process_id)
-    if processes_per_machine is not None and processes_per_machine < 1:
-        msg = f"processes_per_machine must be at least 1, got {processes_per_machine}."
-        raise ValueError(msg)
+    patience = at_least_1("initialization_timeout", initialization_timeout)
+    heartbeat = at_least_1("heartbeat_timeout_seconds", heartbeat_timeout_seconds)
+    if processes_per_machine is not None:
+        processes_per_machine = at_least_1("processes_per_machine", processes_per_machine)
     if _processes.is_distributed():
         msg = "jp.distributed.initialize() was called before: call it once, at the start of the script."
         raise RuntimeError(msg)
-    if place == Place(None, 1, place.index) or (place == Place(None, None, None) and _alone):
+    if place == Place(None, 1, place.index):
+        return
+    if place == NOWHERE and "cluster_detection_method" not in options and (_alone or started_alone()):
         return
     if "coordinator_bind_address" not in options:
         check_port(place)
-    timeout = initialization_timeout + _JAX_WAITS_LONGER
-    with time_limit(initialization_timeout, place):
-        found = _start_jax(
-            place, initialization_timeout=timeout, heartbeat_timeout_seconds=heartbeat_timeout_seconds, **options
-        )
-        if not found:
+    options |= {"initialization_timeout": patience + _JAX_WAITS_LONGER, "heartbeat_timeout_seconds": heartbeat}
+    with time_limit(patience, place):
+        if not _start_jax(place, **options):
             _alone.append(True)
             return
         _end_on_error(place)
         share_cores(processes_per_machine or processes_here(place))
         with _silent_output():
             _connect()
+    if place.count not in (None, process_count()):
+        msg = f"num_processes is {place.count} here and {process_count()} in process 0: give all the same."
+        raise RuntimeError(msg)
     if not is_main():
         warnings.filterwarnings("ignore", category=JaxpwaWarning)
 
@@ -171,9 +184,14 @@ def barrier(name: str = "barrier") -> None:
 
     Raises
     ------
+    TypeError
+        If the name is no string.
     RuntimeError
         If another process is gone, or waits at a barrier of another name.
     """
+    if not isinstance(name, str):
+        msg = f"the name of a barrier must be a string, got {name!r}."
+        raise TypeError(msg)
     if process_count() == 1:
         return
     if len(set(exchange(np.uint32(zlib.crc32(name.encode()))).tolist())) > 1:
@@ -192,12 +210,13 @@ def _start_jax(place: Place, **options: Any) -> bool:
     try:
         jax.distributed.initialize(place.address, place.count, place.index, **options)
     except ValueError as error:
-        if "coordinator_address" in str(error) and place == Place(None, None, None):
+        method = options.get("cluster_detection_method")
+        if "coordinator_address" in str(error) and place == NOWHERE and method in (None, "deactivate"):
             return False
         if "defined" not in str(error):
             raise
         msg = (
-            f"no cluster (SLURM, Open MPI, ...) was found, so all three must be given: {ADDRESS} or "
+            f"no cluster ({method or 'SLURM, Open MPI 4, ...'}) was found, so all three must be given: {ADDRESS} or "
             f"coordinator_address is {place.address}, {COUNT} or num_processes is {place.count}, {INDEX} or "
             f"process_id is {place.index}."
         )
@@ -207,6 +226,12 @@ def _start_jax(place: Place, **options: Any) -> bool:
             msg = (
                 "JAX has computed already, so its devices are settled: call jp.distributed.initialize() right after "
                 "the imports, before anything that makes an array or asks for devices."
+            )
+            raise RuntimeError(msg) from error
+        if "start RPC server" in str(error):
+            msg = (
+                f"{place} can't listen at its port, which another program or run on this machine uses: set {PORT} to a "
+                f"free one for all processes. JAX says: {error}"
             )
             raise RuntimeError(msg) from error
         raise
@@ -236,7 +261,7 @@ def _connect() -> None:
 @contextmanager
 def _silent_output() -> Iterator[None]:
     """Keep from standard output what gloo writes there from C++ on connecting."""
-    sys.stdout.flush()
+    flush()
     kept = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

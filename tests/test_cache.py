@@ -318,3 +318,14 @@ def test_deeply_nested_content_is_refused_without_a_crash(tmp_path):
     (tmp_path / "o").write_bytes(b"jaxpwa object 1\n" + b"\x91" * 100_000)
     with pytest.raises(ValueError, match="damaged content"):
         jp.cache.read(tmp_path / "o")
+
+
+def test_a_link_in_place_of_a_cache_is_replaced_and_what_it_leads_to_stays(tmp_path):
+    table, other = tmp_path / "table.csv", tmp_path / "precious.txt"
+    table.write_text("x\n1.5\n")
+    other.write_text("keep me")
+    (tmp_path / "table.csv.cache").symlink_to(other)
+    for _ in range(2):
+        np.testing.assert_array_equal(jp.read(table, cache=True)["x"], [1.5])
+    assert other.read_text() == "keep me"
+    assert not (tmp_path / "table.csv.cache").is_symlink()

@@ -18,9 +18,12 @@ import jax.numpy as jnp
 
 import jaxpwa as jp
 import jaxpwa_compat as pwa
+from jaxpwa._files import replacing
 from jaxpwa.data.packing import pack, unpack
 from jaxpwa.inference import checkpoint as checkpoints
 from jaxpwa.inference.cost import Cost
+from jaxpwa.inference.objective import Objective
+from jaxpwa.inference.starts import bind_to_start
 
 P = jp.Parameter
 MAGIC = b"jaxpwa checkpoint 1\n"
@@ -285,6 +288,43 @@ def test_the_minuit_object_of_an_ended_fit_writes_no_more(tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cost_of_minus_infinity_on_the_way_is_no_best_point(tmp_path):
+    cost, table = bind_to_start(line(), BASE, ())
+    with checkpoints.Checkpoint(tmp_path / "c", cost, table, 0.0) as saved:
+        saved.follow(Objective(cost))
+        for value in (3.0, -np.inf, 2.0, np.nan, 2.5):
+            saved.seen(np.array([value, 0.0]), value)
+        saved.begin("migrad")
+    left = read(tmp_path / "c")
+    assert (left["value"], left["values"]) == (2.0, {"a": 2.0, "b": 0.0})
+
+
+def test_a_link_stays_and_the_file_that_it_leads_to_is_written_and_removed(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    link, target = tmp_path / "c", tmp_path / "disk" / "c"
+    link.symlink_to(target)
+    interrupted(link, monkeypatch)
+    assert link.is_symlink()
+    assert target.is_file()
+    result = jp.fit(line(), BASE, checkpoint=link)
+    assert "going on" in result.message
+    assert link.is_symlink()
+    assert not target.exists()
+    with replacing(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_only_files_are_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, kind, told in [("pipe", OSError, "is a device or a pipe"), ("folder", IsADirectoryError, "is a folder")]:
+        with pytest.raises(kind, match=f"{told}: give the name of a file"), replacing(tmp_path / name) as temporary:
+            temporary.write_text("new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
 def test_a_disk_that_is_full_ends_no_fit(tmp_path, monkeypatch):
     def full(path, magic, thing):
         raise OSError(28, "No space left on device")
@@ -374,6 +414,7 @@ def test_the_cost_may_differ_by_rounding(tmp_path, monkeypatch):
         (lambda content: content[:-9], "damaged content"),
         (lambda content: MAGIC + pack([1, 2]), "TypeError"),
         (lambda content: MAGIC + pack({"cost": "x"}), "KeyError: 'entries'"),
+        (lambda content: MAGIC + pack({"cost": "x", "entries": np.inf}), "OverflowError"),
     ],
 )
 def test_damaged_and_foreign_files_are_refused(tmp_path, monkeypatch, damage, message):
@@ -392,6 +433,7 @@ def test_what_can_be_no_file_is_refused_before_any_step(tmp_path):
         (True, TypeError, "checkpoint must be the name of a file, or None, got bool"),
         ("", ValueError, "checkpoint must be the name of a file, got an empty one"),
         (tmp_path, ValueError, "is a folder. Give the name of a file"),
+        (tmp_path / ("c" * 300), ValueError, "the checkpoint .* can't be written: File name too long. Give the name"),
         (tmp_path / "none" / "c", ValueError, "can't be written: there is no folder .*none. Give the name"),
     ]:
         with pytest.raises(kind, match=message):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 
 import numpy as np
@@ -11,10 +12,10 @@ from processes import START, by_hand, free_port, run
 import jax
 
 from jaxpwa import _launch, _settings
-from jaxpwa._launch import Place, known_place, processes_here, slurm_tasks
+from jaxpwa._launch import NOWHERE, Place, known_place, processes_here, slurm_tasks, started_alone
 from jaxpwa.distributed import barrier, initialize, is_main, process_count, process_index
 
-LAUNCHERS = ("SLURM", "OMPI", "MPI", "MV2", "JAX_COORDINATOR", "JAX_NUM_PROCESSES", "JAX_PROCESS")
+LAUNCHERS = ("SLURM", "OMPI", "MPI", "PMI", "MV2", "JAX_COORDINATOR", "JAX_NUM_PROCESSES", "JAX_PROCESS")
 
 
 @pytest.fixture
@@ -110,25 +111,73 @@ def launched(kind, port):
                 }
             )
         else:
-            both.append(
-                {
-                    "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://127.0.0.1:34911",
-                    "OMPI_COMM_WORLD_SIZE": "2",
-                    "OMPI_COMM_WORLD_RANK": str(i),
-                    "OMPI_COMM_WORLD_LOCAL_RANK": str(i),
-                    "OMPI_COMM_WORLD_LOCAL_SIZE": "2",
-                    "JAX_COORDINATOR_PORT": str(port),
-                }
-            )
+            told = {
+                "OMPI_COMM_WORLD_SIZE": "2",
+                "OMPI_COMM_WORLD_RANK": str(i),
+                "OMPI_COMM_WORLD_LOCAL_RANK": str(i),
+                "OMPI_COMM_WORLD_LOCAL_SIZE": "2",
+            }
+            if kind == "open mpi 4":
+                uri = "1531576320.0;tcp://127.0.0.1:34911"
+                told |= {"OMPI_MCA_orte_hnp_uri": uri, "JAX_COORDINATOR_PORT": str(port)}
+            else:
+                told |= {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}"}
+            both.append(told)
     return both
 
 
-@pytest.mark.parametrize("kind", ["slurm", "open mpi"])
-def test_under_a_launcher_nothing_needs_to_be_said_and_the_cores_are_divided(kind):
+@pytest.mark.parametrize("kind", ["slurm", "open mpi 4", "open mpi 5"])
+def test_under_a_launcher_at_most_the_address_needs_to_be_said_and_the_cores_are_divided(kind):
     ended = run(2, SIZES, devices=None, environments=launched(kind, free_port()))
     cores = max(1, _settings.usable_cores() // 2)
     for i, one in enumerate(ended):
         assert {k: int(v) for k, v in one.results.items()} == {"index": i, "count": 2, "here": cores}
+
+
+SRUN = {"SLURM_STEP_NODELIST": "n1", "SLURM_NTASKS": "4", "SLURM_PROCID": "1"}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "1"},  # Open MPI 5
+        {"PMI_SIZE": "4", "PMI_RANK": "1"},  # MPICH, Intel MPI
+        {"MV2_COMM_WORLD_SIZE": "4", "MV2_COMM_WORLD_RANK": "1"},
+        # Daemons of mpirun in a SLURM job are a step of their own.
+        {**SRUN, "PMI_SIZE": "8", "PMI_RANK": "5"},
+        {**SRUN, "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "OMPI_COMM_WORLD_SIZE": "8", "OMPI_COMM_WORLD_RANK": "5"},
+    ],
+)
+def test_processes_of_a_launcher_that_hides_the_first_one_do_not_go_on_as_so_many_runs(nowhere, variables):
+    for name, value in variables.items():
+        nowhere.setenv(name, value)
+    count, index = list(variables.values())[-2:]
+    with pytest.raises(ValueError, match=f"process {index} of {count} was started by .*set JAX_COORDINATOR_ADDRESS=ho"):
+        initialize()
+    assert initialize(num_processes=1) is None
+    assert known_place("n1:77", None, None) == Place("n1:77", int(count), int(index))
+
+
+@pytest.mark.parametrize(
+    ("variables", "alone"),
+    [
+        ({}, False),
+        (SRUN, False),
+        ({**SRUN, "PMI_SIZE": "4", "PMI_RANK": "1"}, False),  # srun --mpi=pmi2
+        ({"OMPI_MCA_orte_hnp_uri": "1.0;tcp://n1:1", "OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "1"}, False),
+        ({"OMPI_COMM_WORLD_SIZE": "1", "OMPI_COMM_WORLD_RANK": "0"}, True),
+        # srun of one task: several of a job on one machine would have the same port. And the shell of salloc.
+        ({**SRUN, "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, True),
+        ({**SRUN, "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, True),
+    ],
+)
+def test_one_process_of_a_launcher_works_alone(nowhere, variables, alone):
+    for name, value in variables.items():
+        nowhere.setenv(name, value)
+    assert started_alone() is alone
+    if alone:
+        assert initialize() is None
+        assert process_count() == 1
 
 
 def test_without_a_cluster_the_same_script_runs_in_one_process(tmp_path):
@@ -159,6 +208,8 @@ def test_without_a_cluster_nothing_is_settled_and_a_second_call_is_harmless():
 def test_this_process_is_the_only_one():
     assert (process_index(), process_count(), is_main()) == (0, 1, True)
     assert barrier("alone") is None
+    with pytest.raises(TypeError, match="the name of a barrier must be a string, got 3"):
+        barrier(3)
 
 
 def test_a_running_jax_is_refused_with_what_to_move(nowhere):
@@ -171,7 +222,9 @@ def test_a_running_jax_is_refused_with_what_to_move(nowhere):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("node07", 2, 0), "must be host:port, such as 'node07:12345', got 'node07'"),
+        (("node07", 2, 0), "must be host:port, such as 'node07:12345', with .* got 'node07'"),
+        (("node07:0", 2, 0), "with a port from 1 to 65535, got 'node07:0'"),
+        (("node07:99999", 2, 0), "with a port from 1 to 65535, got 'node07:99999'"),
         (("node07:1", 0, 0), "num_processes must be at least 1, got 0"),
         (("node07:1", 2, 2), "process_id must be from 0 to num_processes - 1, got 2 of 2"),
         (("node07:1", 2, -1), "process_id must be from 0"),
@@ -190,9 +243,13 @@ def test_arguments_of_other_types_are_refused(nowhere):
         initialize()
 
 
-def test_processes_per_machine_must_be_positive(nowhere):
-    with pytest.raises(ValueError, match="processes_per_machine must be at least 1, got 0"):
-        initialize(processes_per_machine=0)
+@pytest.mark.parametrize("name", ["processes_per_machine", "initialization_timeout", "heartbeat_timeout_seconds"])
+def test_numbers_must_be_whole_and_positive(nowhere, name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+        initialize(**{name: 0})
+    for bad in (2.5, "3"):
+        with pytest.raises(TypeError, match=f"{name} must be a whole number, got {bad!r}"):
+            initialize(**{name: bad})
 
 
 ERRORS = (
@@ -204,6 +261,10 @@ ERRORS = (
             distributed.initialize(*arguments)
         except ValueError as error:
             told.append(str(error))
+    try:
+        distributed.initialize(cluster_detection_method="nobody")
+    except ValueError as error:
+        told.append(str(error))
     distributed.initialize(sys.argv[1], 1, 0)
     try:
         distributed.initialize(sys.argv[1], 1, 0)
@@ -216,10 +277,11 @@ ERRORS = (
 
 def test_what_is_missing_and_a_second_call_are_told():
     (one,) = run(1, ERRORS, f"127.0.0.1:{free_port()}", environments=[{}])
-    no_address, no_index, twice = one.results["told"]
+    no_address, no_index, no_method, twice = one.results["told"]
     assert "no cluster" in no_address
     assert "coordinator_address is None" in no_address
     assert "JAX_PROCESS_ID or process_id is None" in no_index
+    assert "no cluster (nobody) was found" in no_method
     assert "was called before" in twice
     assert one.results["count"] == 1
 
@@ -249,6 +311,7 @@ def test_the_advice_of_a_start_that_fails_knows_launchers_and_a_coordinator_that
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         assert "so another process has not been started" in _launch.advice(Place(address, 3, 1))
+    assert "Process 0 does not answer at a..b:1 (" in _launch.advice(Place("a..b:1", 2, 1))
     nowhere.setenv("SLURM_PROCID", "3")
     nowhere.setenv("SLURM_NTASKS", "4")
     assert str(Place(None, None, None)) == "process 3 of 4"
@@ -261,6 +324,35 @@ def test_a_port_that_is_taken_is_told():
     assert one.status == 1
     assert "can't listen at 127.0.0.1" in one.err
     assert "choose a free port" in one.err
+
+
+def test_a_port_that_is_taken_is_told_under_a_launcher_too():
+    with socket.create_server(("", 0)) as server:
+        first = launched("slurm", server.getsockname()[1])[0]
+        (one,) = run(1, START + "    distributed.initialize()", environments=[first], check=False)
+    assert one.status == 1
+    assert "process 0 of 2 can't listen at its port" in one.err
+    assert "set JAX_COORDINATOR_PORT" in one.err
+
+
+def test_ctrl_c_ends_a_process_that_waits_in_cpp_for_the_others():
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with _launch.time_limit(60, NOWHERE):
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, kept)
+
+
+def test_different_numbers_of_processes_are_told():
+    environments = by_hand(2)
+    environments[1]["JAX_NUM_PROCESSES"] = "3"
+    ended = run(
+        2, START + "    distributed.initialize()\n    distributed.barrier()", environments=environments, check=False
+    )
+    assert [one.status for one in ended] == [1, 1]
+    assert "num_processes is 3 here and 2 in process 0" in ended[1].err
 
 
 @pytest.mark.parametrize(
@@ -280,9 +372,14 @@ def test_processes_of_a_machine_are_known_from_the_launcher_or_the_loopback(nowh
     nowhere.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "8")
     assert processes_here(Place(None, None, None)) == 8
     nowhere.setenv("SLURM_STEP_TASKS_PER_NODE", "2(x2),5")
-    nowhere.setenv("SLURM_PROCID", "4")
     nowhere.setenv("SLURM_NODEID", "2")
+    assert processes_here(Place(None, None, None)) == 8  # those of mpirun's daemon, which is a step of SLURM's
+    nowhere.delenv("OMPI_COMM_WORLD_LOCAL_SIZE")
+    nowhere.delenv("MPI_LOCALNRANKS")
     assert processes_here(Place(None, None, None)) == 5
+    nowhere.delenv("SLURM_STEP_TASKS_PER_NODE")
+    nowhere.setenv("SLURM_TASKS_PER_NODE", "16")
+    assert processes_here(Place("node07:1", 2, 0)) == 1  # by hand in a batch script for sixteen tasks
 
 
 def test_places_are_completed_from_the_environment(nowhere):
@@ -290,7 +387,7 @@ def test_places_are_completed_from_the_environment(nowhere):
     nowhere.setenv("JAX_NUM_PROCESSES", "5")
     nowhere.setenv("JAX_PROCESS_ID", "3")
     assert known_place(None, None, None) == Place("node01:77", 5, 3)
-    assert known_place("node02:78", 6, 4) == Place("node02:78", 6, 4)
+    assert known_place("node02:78", np.int64(6), np.int32(4)) == Place("node02:78", 6, 4)
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_few_events_use_one_device_and_many_use_all():
     assert devices.select_devices(5, [jax.devices()[1]]) == (jax.devices()[1],)
 
 
-@pytest.mark.parametrize("wrong", [0, 3, [], ["cpu"], [jax.devices()[0]] * 2])
+@pytest.mark.parametrize("wrong", [0, 3, [], ["cpu"], [jax.devices()[0]] * 2, 1.5, jax.devices()[0]])
 def test_impossible_devices_are_refused(wrong):
     with pytest.raises(ValueError, match="devices must be"):
         jp.UnbinnedNLL(gauss, gauss_sample(10), devices=wrong)

@@ -1,12 +1,14 @@
 """Farms of tasks: executors of four kinds against work in this process, what fails, and costs that travel."""
 
+import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import cloudpickle
 import numpy as np
@@ -18,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxpwa as jp
+from jaxpwa.farms.parcels import Parcel
 from jaxpwa.farms.pool import process_pool
 from jaxpwa.farms.tasks import farm
 
@@ -111,20 +114,26 @@ def test_what_cannot_be_sent_is_an_error_that_names_it(pool):
         farm(lambda x, out=LOCK: x, [1], pool)
 
 
-def test_a_process_that_ends_loses_its_task_and_no_result_that_was_there():
+def test_a_process_that_ends_loses_its_task_alone_and_is_replaced():
     def some(x):
-        if x == 5:
-            time.sleep(0.3)
-            os._exit(3)
-        return x
+        if x == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x, os.getpid()
 
     with process_pool(1) as own:
-        with pytest.warns(jp.JaxpwaWarning, match=r"items 5, 6, 7\); item 5: BrokenProcessPool: .*terminated abruptly"):
-            farmed = farm(some, range(8), own)
-        assert farmed.results == {x: x for x in range(5)}
-        assert farmed.failures[5].traceback == ""
-        with pytest.raises(RuntimeError, match="every task failed; the first: BrokenProcessPool"):
-            farm(cube, range(2), own)
+        with pytest.warns(jp.JaxpwaWarning, match=r"\(items 2\); item 2: BrokenProcessPool: .*terminated abruptly"):
+            farmed = farm(some, range(6), own)
+        assert [x for x, _ in farmed.values()] == [0, 1, 3, 4, 5]
+        assert farmed.failures[2].traceback == ""
+        before, after = {farmed[x][1] for x in (0, 1)}, {farmed[x][1] for x in (3, 4, 5)}
+        assert len(before) == len(after) == 1
+        assert before != after
+        # One that ends while it has nothing to do takes nothing with it.
+        os.kill(after.pop(), signal.SIGKILL)
+        time.sleep(0.5)
+        assert [value for value, _ in farm(cube, range(3), own).values()] == [0, 1, 8]
+    with pytest.raises(RuntimeError, match="every task failed; the first: RuntimeError: the pool is shut down"):
+        farm(cube, range(2), own)
 
 
 def test_what_tasks_share_is_opened_once_per_process(pool):
@@ -183,7 +192,67 @@ def test_few_large_tasks_wait_at_a_time(monkeypatch):
     assert threads.most <= 5
 
 
+def test_every_worker_has_a_task_however_large(monkeypatch):
+    monkeypatch.setattr("jaxpwa.farms.tasks._BYTES_WAITING", 1)
+    with Counting(3) as threads:
+        farm(lambda x: time.sleep(0.1), range(3), threads)
+    assert threads.most == 3
+
+
+def test_an_item_that_cannot_be_sent_does_not_lose_what_came_back(monkeypatch):
+    monkeypatch.setattr("jaxpwa.farms.tasks._MOST_WAITING", 2)
+    with ThreadPoolExecutor(1) as threads:
+        with pytest.warns(jp.JaxpwaWarning, match=r"\(items 3\); item 3: TypeError: item 3 can't be sent to another"):
+            farmed = farm(lambda x: x, [0, 1, 2, LOCK, 4], threads)
+    assert farmed.results == {0: 0, 1: 1, 2: 2, 4: 4}
+
+
+class Mute(Exception):
+    """Can't say what it is."""
+
+    def __str__(self):
+        raise LookupError
+
+
+def mutter(x):
+    if x:
+        raise Mute
+    return x
+
+
+def test_an_error_that_cannot_say_what_it_is_is_a_failure():
+    with pytest.warns(jp.JaxpwaWarning, match=r"item 1: Mute: its message can't be had \(LookupError\)"):
+        assert farm(mutter, [0, 1]).results == {0: 0}
+
+
+class Slow:
+    """Takes a while to open."""
+
+    def __reduce__(self):
+        return slowly, ()
+
+
+def slowly():
+    time.sleep(0.1)
+    return [0]
+
+
+def test_threads_of_one_process_open_what_they_share_once():
+    parcel = Parcel.of(Slow(), "it")
+    with ThreadPoolExecutor(4) as threads:
+        opened = list(threads.map(lambda _: parcel.open(), range(4)))
+    assert all(thing is opened[0] for thing in opened)
+
+
+def test_processes_that_are_forked_are_refused():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as forking:
+        with pytest.raises(ValueError, match=r"executor forks its processes, in which JAX hangs: write with jaxpwa\.p"):
+            farm(cube, [1], forking)
+
+
 def test_what_is_no_farm_is_refused():
+    with pytest.raises(TypeError, match=r"items must be a sequence, such as range\(100\), got int"):
+        farm(cube, 5)
     with pytest.raises(TypeError, match="function must be callable as function"):
         farm(3, [1])
     with pytest.raises(ValueError, match="items must hold at least one item, got none"):
@@ -213,6 +282,7 @@ def test_a_script_needs_no_guard_and_is_not_run_again(tmp_path):
     script.write_text(
         """
 import jaxpwa as jp
+from jaxpwa.farms.parcels import Parcel
 from jaxpwa.farms.pool import process_pool
 from jaxpwa.farms.tasks import farm
 print("once", flush=True)
@@ -495,9 +565,13 @@ def test_starts_that_fail_are_named_and_a_cost_that_ends_its_process_too(pool):
     assert "BrokenProcessPool" in fits.failures["ends"][0]
 
 
-def test_a_cost_that_cannot_be_sent_is_named(pool):
+def test_a_cost_or_model_that_cannot_be_sent_is_named(pool, tables):
     out = LOCK
     cost = jp.UnbinnedNLL(lambda p, d: (out, density(p, d))[1], {"x": X})
+    with pytest.raises(TypeError, match="^the cost can't be sent to another process: .* the intensity <lambda> refers"):
+        jp.bootstrap(1, cost, jp.fit(cost, {"tau": 1.0}), 4, executor=pool)
+    with pytest.raises(TypeError, match="^the model, cost or start of fit_bins can't be sent to another process"):
+        jp.fit_bins(lambda p, d: (out, slope(p, d))[1], tables, EDGES, start=START, carry=False, executor=pool)
     with pytest.raises(TypeError, match="cost 'talks' can't be sent to another process"):
         jp.fit_many({"talks": cost}, {"tau": 1.0}, executor=pool)
 
@@ -594,6 +668,14 @@ def test_a_checkpoint_of_one_fit_is_refused_for_many(tables):
         jp.fit_many(jp.UnbinnedNLL(density, {"x": X}), {"tau": 1.0}, checkpoint="here")
     with pytest.raises(TypeError, match="fit_bins has no checkpoint, which is a file of one fit: folder keeps"):
         jp.fit_bins(slope, tables, EDGES, start=START, checkpoint="here")
+
+
+@pytest.mark.parametrize("executor", [None, Held()])
+def test_a_keyword_that_fit_does_not_have_is_refused_at_once(tables, executor):
+    with pytest.raises(TypeError, match="fit_many has no keyword 'minso', and neither has fit, which takes strategy, "):
+        jp.fit_many(jp.UnbinnedNLL(density, {"x": X}), {"tau": 1.0}, executor=executor, minso=True)
+    with pytest.raises(TypeError, match="fit_bins has no keyword 'minso', and neither has fit"):
+        jp.fit_bins(slope, tables, EDGES, start=START, carry=False, executor=executor, minso=True)
 
 
 def toy(seed):

@@ -1,5 +1,6 @@
 """Events that stay in files: pieces are the table, whatever the format, the borders of files and the range."""
 
+import os
 import pickle
 import threading
 from typing import Any
@@ -10,8 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import jax.numpy as jnp
+
 import jaxpwa as jp
+from jaxpwa import JaxpwaWarning
 from jaxpwa.data.filedata import FileDataset
+from jaxpwa.data.io import write_chunks
 
 SUFFIXES = [".parquet", ".root", ".npy", ".csv", ".csv.gz", ".tsv", ".kvars"]
 CUTS = (0, 130, 131, 131, 500)
@@ -346,7 +351,7 @@ def test_the_order_of_columns_may_differ_between_files(tmp_path):
         ("flat.txt", ValueError, "flat.txt holds one number per line, which has no columns"),
         ("v.gamp", ValueError, "gamp files can't be read in pieces by column: .* one of: npy, ROOT, parquet"),
         ("empty.csv", ValueError, "the files hold no events: .*empty.csv"),
-        ("blank.csv", ValueError, "blank.csv holds no events"),
+        ("blank.csv", ValueError, "the files hold no events: .*blank.csv"),
     ],
 )
 def test_paths_that_name_no_table_are_refused(tmp_path, monkeypatch, paths, kind, message):
@@ -429,3 +434,194 @@ def test_columns_of_an_array_in_fortran_order_come_in_pieces(tmp_path):
     np.testing.assert_array_equal(np.concatenate(list(jp.iter_chunks(tmp_path / "f.npy", 7))), values)
     np.save(tmp_path / "c.npy", np.ascontiguousarray(values))
     np.testing.assert_array_equal(np.concatenate(list(jp.iter_chunks(tmp_path / "c.npy", 7))), values)
+
+
+def test_one_file_by_two_names_is_refused(tmp_path, monkeypatch):
+    jp.write(tmp_path / "a.npy", {"x": [1.0]})
+    (tmp_path / "link.npy").symlink_to(tmp_path / "a.npy")
+    monkeypatch.chdir(tmp_path)
+    for other in (tmp_path / "a.npy", f"../{tmp_path.name}/a.npy", "link.npy"):
+        with pytest.raises(ValueError, match="paths name the same file twice: .* is a.npy"):
+            jp.Dataset.from_files(["a.npy", other])
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="a.csv is no regular file"):
+        jp.Dataset.from_files(tmp_path / "a.csv")
+
+
+def test_an_index_without_a_name_is_a_column(tmp_path, monkeypatch):
+    frame = pd.DataFrame({"x": [3.0, 4.0], "y": [5.0, 6.0]})
+    frame.to_csv(tmp_path / "a.csv")
+    data = jp.Dataset.from_files(tmp_path / "a.csv")
+    assert list(data) == list(jp.read(tmp_path / "a.csv")) == ["Unnamed: 0", "x", "y"]
+    assert data.read()["Unnamed: 0"].tolist() == [0, 1]
+    # Found line by line, as any regular text.
+    monkeypatch.delattr("jaxpwa.data.io.text._judged")
+    assert jp.Dataset.from_files(tmp_path / "a.csv").read()["y"].tolist() == [5, 6]
+
+
+@pytest.mark.parametrize("header", [",y", "\n,y", '"",y', "\nUnnamed: 0,y", " ,y"])
+def test_headers_with_blanks_are_those_of_the_parser(tmp_path, header):
+    (tmp_path / "a.csv").write_text(f"{header}\n1,2\n3,4\n")
+    whole, parts = jp.read(tmp_path / "a.csv"), jp.Dataset.from_files(tmp_path / "a.csv").read()
+    assert list(whole) == list(parts)
+    assert [whole[name].tolist() for name in whole] == [parts[name].tolist() for name in parts] == [[1, 3], [2, 4]]
+
+
+@pytest.mark.parametrize("header", [",", "\n,", " , "])
+def test_no_row_of_numbers_is_taken_for_names_where_all_are_blank(tmp_path, header):
+    (tmp_path / "a.csv").write_text(f"{header}\n1,2\n3,4\n")
+    for read in (jp.read, jp.Dataset.from_files):
+        with pytest.raises(ValueError, match="a.csv has no header line"):
+            read(tmp_path / "a.csv")
+
+
+def test_a_file_without_events_need_not_know_their_form(tmp_path):
+    uproot = pytest.importorskip("uproot")
+    awkward = pytest.importorskip("awkward")
+    for number, n_events in enumerate((0, 3, 0)):
+        with uproot.recreate(tmp_path / f"j{number}.root") as file:
+            file.mktree("t", {"x": "f8", "j": "var * float64"})
+            if n_events:
+                file["t"].extend({"x": np.arange(3.0), "j": awkward.Array([[1.0], [], [2.0]])})
+    with pytest.warns(JaxpwaWarning, match="left out j, with a varying number"):
+        data = jp.Dataset.from_files(tmp_path / "j?.root")
+    assert (list(data), data.n_events) == (["x", "nj"], 3)
+    assert joined(data.pieces(2), "x").tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("form", [("f4", (2,)), "var * float32"])
+def test_amptools_trees_without_events_are_no_trouble(tmp_path, form):
+    uproot = pytest.importorskip("uproot")
+    awkward = pytest.importorskip("awkward")
+    names = [f"{c}_{who}" for who in ("FinalState", "Beam") for c in ("E", "Px", "Py", "Pz")]
+    for number, n_events in enumerate((0, 3)):
+        with uproot.recreate(tmp_path / f"a{number}.root") as file:
+            file.mktree("kin", {name: form if "Final" in name else "f4" for name in names})
+            if n_events:
+                of_final = awkward.from_regular if isinstance(form, str) else np.asarray
+                vectors = {n: np.full((3, 2) if "Final" in n else 3, float(n[0] == "E"), np.float32) for n in names}
+                file["kin"].extend({n: of_final(v) if "Final" in n else v for n, v in vectors.items()})
+    data = jp.Dataset.from_files(tmp_path / "a?.root")
+    assert (list(data), data.n_events) == (["beam", "final_1", "final_2"], 3)
+    assert data.read()["final_2"].tolist() == [[1, 0, 0, 0]] * 3
+    assert len(jp.read(tmp_path / "a0.root")) == 0
+
+
+def test_fields_of_records_in_an_rntuple_are_columns(tmp_path):
+    uproot = pytest.importorskip("uproot")
+    awkward = pytest.importorskip("awkward")
+    values = np.arange(400.0)
+    with uproot.recreate(tmp_path / "r.root") as file:
+        p = awkward.Array({"px": values, "E": values + 1})
+        file.mkrntuple("n", {"p": p, "x": -values})
+    data = jp.Dataset.from_files(tmp_path / "r.root")
+    assert sorted(data) == ["p.E", "p.px", "x"]
+    np.testing.assert_array_equal(joined(data.pieces(150, ["p.E"]), "p.E"), values + 1)
+    whole = jp.read(tmp_path / "r.root", ["x", "p.px"])
+    np.testing.assert_array_equal(whole["p.px"], values)
+
+
+def test_numbers_of_another_byte_order_come_in_that_of_the_machine(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([(1.0, 2), (3.0, 4)], [("x", ">f8"), ("n", ">i4")]))
+    data = jp.Dataset.from_files(tmp_path / "a.npy", derive=lambda d: {"y": jnp.asarray(d["x"]) + jnp.asarray(d["n"])})
+    assert data.read()["y"].tolist() == [3, 7]
+    assert jp.read(tmp_path / "a.npy").sort_values("x", ascending=False)["n"].tolist() == [4, 2]
+
+
+def test_pickled_columns_are_refused_by_that_name(tmp_path):
+    np.save(tmp_path / "o.npy", np.array([(1.0, {})], [("x", "f8"), ("o", object)]), allow_pickle=True)
+    with pytest.raises(ValueError, match="o.npy holds pickled Python objects, which can run code"):
+        jp.Dataset.from_files(tmp_path / "o.npy")
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda d: {"y": d["x"] - d["x"].mean()},
+        lambda d: {"y": np.cumsum(d["x"])},
+        lambda d: {"y": np.random.default_rng(1).normal(size=len(d))},
+        lambda d: {"y": np.arange(len(d))},
+    ],
+)
+def test_a_derive_that_mixes_events_is_refused(tmp_path, derive):
+    pattern = write_parts(tmp_path, ".npy", table_of())
+    with pytest.raises(ValueError, match="derive must treat each event by itself, .*'y' of an event changes with"):
+        jp.Dataset.from_files(pattern, derive=derive)
+
+
+def test_rounding_is_not_taken_for_a_derive_that_mixes_events(tmp_path):
+    def derive(data):
+        noise = 1e-13 * np.random.default_rng(len(data)).normal(size=len(data))
+        return {"y": data["x"] + noise, "z": np.where(data["x"] > 0, np.nan, np.inf), "k": np.full(len(data), "a")}
+
+    assert len(jp.Dataset.from_files(write_parts(tmp_path, ".npy", table_of()), derive=derive)) == 500
+
+
+def test_derive_may_not_change_what_it_is_given(tmp_path):
+    jp.write(tmp_path / "a.npy", {"x": np.ones(9), "p": np.ones((9, 4))})
+
+    def derive(data):
+        data["p"][:] *= 2
+        return {"y": data["p"][:, 0]}
+
+    with pytest.raises(ValueError, match="read-only"):
+        jp.Dataset.from_files(tmp_path / "a.npy", derive=derive)
+
+
+def test_a_change_while_all_is_read_is_noticed(tmp_path):
+    for number in range(2):
+        jp.write(tmp_path / f"p{number}.npy", {"x": np.arange(5.0)})
+    change = []
+
+    def derive(data):
+        if change:
+            os.utime(tmp_path / "p1.npy", (1, 1))
+        return {"y": data["x"]}
+
+    data = jp.Dataset.from_files(tmp_path / "p?.npy", derive=derive)
+    list(data.pieces(10))
+    change.append(True)
+    with pytest.raises(ValueError, match="p1.npy was changed after the dataset was made"):
+        data.read(["y"], start=5)
+
+
+def test_names_of_columns_and_events_are_checked(tmp_path):
+    jp.write(tmp_path / "a.npy", {"x": [1.0, 2.0], "y": [3.0, 4.0]})
+    data = jp.Dataset.from_files(tmp_path / "a.npy", (name for name in "yx"))
+    assert list(data) == ["y", "x"]
+    for columns in (5, [5], {"x": 5}, {"x": ["a"]}):
+        with pytest.raises(TypeError, match=r"columns must be names, as strings, got (5 \(int\)|\['a'\] \(list\))"):
+            jp.Dataset.from_files(tmp_path / "a.npy", columns)
+    with pytest.raises(TypeError, match="columns must be names, as strings, got 5"):
+        data.pieces(1, 5)
+    for start, stop in ((0.5, None), (True, None), ("a", 2), (None, 1), (0, 1.5), (0, np.nan)):
+        with pytest.raises(TypeError, match="start and stop must be whole numbers, got"):
+            data.read(start=start, stop=stop)
+    for columns, message in (
+        ([], "at least one: got none"),
+        (["x", "x"], "x occur more"),
+        ({"x": "a", "y": "a"}, "a oc"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            jp.read(tmp_path / "a.npy", columns)
+    for rows in (1.5, True, None):
+        with pytest.raises(TypeError, match="rows must be a whole number, got"):
+            jp.iter_chunks(tmp_path / "a.npy", rows)
+
+
+def test_files_of_text_alone_are_said_to_hold_no_numbers(tmp_path):
+    jp.write(tmp_path / "a.csv", {"kind": ["a", "b"]})
+    data = jp.Dataset.from_files(tmp_path / "a.csv")
+    for columns in (None, []):
+        with pytest.raises(TypeError, match="no column of the files holds numbers: kind"):
+            data.read(columns)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npy"])
+def test_no_pieces_make_no_file(tmp_path, suffix):
+    with pytest.raises(ValueError, match="at least one piece of a table to write, got none"):
+        write_chunks(tmp_path / f"a{suffix}", [])
+    assert not list(tmp_path.iterdir())

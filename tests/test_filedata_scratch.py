@@ -4,6 +4,7 @@ import functools
 import gc
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -265,6 +266,81 @@ def test_a_scratch_that_is_a_file_is_refused(tmp_path, source):
             opened(tmp_path, scratch=scratch)
 
 
+def test_every_process_keeps_what_it_has_read(tmp_path, source, monkeypatch):
+    monkeypatch.setattr("jaxpwa._files.is_main", lambda: False)
+    check(opened(tmp_path).pieces(250), source)
+    assert len(stored(tmp_path / "s")) == 4 * 4
+    assert all(mapped(p["y"]) for p in check(opened(tmp_path).pieces(250), source))
+
+
+def test_a_scratch_folder_that_was_cleared_is_filled_again(tmp_path, source):
+    data = opened(tmp_path)
+    shutil.rmtree(tmp_path / "s")
+    assert len(data) == 1000
+    check(data.pieces(250), source)
+    shutil.rmtree(tmp_path / "s")
+    check(data.pieces(250), source)
+    assert len(stored(tmp_path / "s")) == 4 * 4
+
+
+def test_a_full_disk_is_told_with_the_folder(tmp_path, source, monkeypatch):
+    def full(*_, **__):
+        msg = "No space left on device"
+        raise OSError(msg)
+
+    data = opened(tmp_path)
+    monkeypatch.setattr("jaxpwa.data.scratch.np.save", full)
+    with pytest.raises(OSError, match="numbers can't be kept in the scratch folder .*/s: No space left .*Make room"):
+        list(data.pieces(250))
+    assert not threads()
+    assert not list((tmp_path / "s").glob("*/.*"))
+    with pytest.raises(TypeError, match=r"scratch must be the path of a folder, got True \(bool\)"):
+        opened(tmp_path, scratch=True)
+
+
+def test_threads_that_find_the_same_damage_don_t_disturb_each_other(tmp_path, source):
+    data = opened(tmp_path)
+    check(data.pieces(250), source)
+    scratch = data._scratch
+    scratch._verified.clear()
+    path = stored(tmp_path / "s")[0]
+    path.write_bytes(b"?")
+    found = [one for ranges in scratch._stored.values() for one in ranges if one[2] == path]
+    name = list(scratch._stored)[int(path.name.split("_")[0])]
+    assert scratch._map(name, *found[0]) is None
+    assert scratch._map(name, *found[0]) is None
+    check(data.pieces(250), source)
+
+
+LIMIT, TABLE = 2.0, np.arange(3.0)
+
+
+def test_what_derive_takes_from_its_module_has_its_own_folder(tmp_path, source, monkeypatch):
+    def derive(d):
+        return {"y": np.where(d["x"] > LIMIT, 1.0, 0.0), "z": [TABLE[0] for _ in d["x"]]}
+
+    opened(tmp_path, derive=derive)
+    for number, (name, value) in enumerate((("LIMIT", 2.0001), ("TABLE", np.array([0.0, 1.0, 3.0])))):
+        assert len(list((tmp_path / "s").iterdir())) == number + 1
+        monkeypatch.setitem(globals(), name, value)
+        opened(tmp_path, derive=derive)
+    opened(tmp_path, derive=derive)
+    assert len(list((tmp_path / "s").iterdir())) == 3
+
+
+def test_no_link_in_a_scratch_folder_leads_a_writer_out_of_it(tmp_path, source):
+    (tmp_path / "mine").write_text("text")
+    data = opened(tmp_path)
+    folder = next((tmp_path / "s").iterdir())
+    check(data.pieces(500), source)
+    for path in (folder / "counts.json", *stored(tmp_path / "s")):
+        path.unlink()
+        path.symlink_to(tmp_path / "mine")
+    check(opened(tmp_path).pieces(500), source)
+    assert not any(path.is_symlink() for path in folder.iterdir())
+    assert (tmp_path / "mine").read_text() == "text"
+
+
 def test_an_early_end_ends_the_thread(tmp_path, source):
     data = opened(tmp_path, scratch=None)
     pieces = data.pieces(10)
@@ -406,6 +482,21 @@ def test_long_text_is_cut_between_lines(tmp_path, monkeypatch):
     assert data.n_events == 300
     for start in (0, 1, 2, 150, 299):
         np.testing.assert_array_equal(data.read(start=start)["y"], values[start:, 1])
+
+
+def test_an_interrupt_while_the_reading_thread_starts_leaves_no_thread(monkeypatch):
+    started, real = [], threading.Thread.start
+
+    def start(thread):
+        real(thread)
+        if thread.name == "jaxpwa-read-ahead":
+            started.append(thread)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        next(read_ahead(lambda stopped: iter(int, 1)))
+    assert not started[0].is_alive()
 
 
 MEMORY = """

@@ -185,13 +185,27 @@ for call in (three, three.value_and_grad, three.hessian):
     asked.clear()
     call(at)
     counts.append(len(asked))
-give(counts=counts)
+
+class Own(jp.IntensitySource):
+    sizes, has_gradient = (3,), False
+    def launch(self, params, keep):
+        return params
+    def collect(self, running):
+        z, a = running.values()
+        return [np.array([z - a, z, z])]
+
+supplied = jp.Cost([jp.SuppliedTerm.make(Own(), "log", scale=-1.0)], 0.5, 3, "own").bind(("z", "a"))
+both = three + supplied
+sums = both({**at, "z": 3.0, "a": PEAK["a"]}) - three(at)
+give(counts=counts, supplied=sums, expected=-np.log(3.0 - PEAK["a"]) - 2 * np.log(3.0))
 """
 
 
 def test_a_call_takes_one_exchange_for_all_of_its_sums(folder):
     for one in run(2, PREAMBLE + EXCHANGES, folder):
         np.testing.assert_array_equal(one.results["counts"], [1, 1, 1])
+        # What a source of the user's own has started comes back to it as it was.
+        np.testing.assert_allclose(one.results["supplied"], one.results["expected"], rtol=1e-9)
 
 
 ERRORS = """
@@ -218,6 +232,7 @@ some = tuple(jax.devices()[1:])
 out["devices"] = text_of(ValueError, lambda: jp.UnbinnedNLL(peak, table, devices=some))
 cost = jp.UnbinnedNLL(peak, table, devices=everywhere)
 out["apart_table"] = text_of(RuntimeError, lambda: cost({**PEAK, "b": 0.2 + rank}))
+out["places"] = text_of(RuntimeError, lambda: cost(PEAK) if rank else jp.distributed.barrier("here"))
 pieces = ["bad", "few"][rank]
 unlike = jp.Dataset.from_files(folder + f"/{pieces}.parquet")
 out["unlike"] = text_of(ValueError, lambda: jp.UnbinnedNLL(peak, unlike))
@@ -243,6 +258,7 @@ def test_an_error_in_one_share_is_an_error_of_all(folder):
         for name in ("apart_kept", "apart_read", "apart_table"):
             assert "the processes of this run ask for different parameters: b is 0.2 or 1.2" in str(found[name])
         assert "see files of different length, [20000, 1] events: give all the same files" in str(found["unlike"])
+        assert "are at different places of their scripts" in str(found["places"])
         assert "intensity is negative for" in str(found["infinite"])
     assert "this process's own (jax.local_devices()) or all (jax.devices())" in str(first["devices"])
     assert str(second["devices"]) == "no error"

@@ -193,6 +193,79 @@ def test_memory_of_a_pass_follows_the_budget_and_not_the_files(tmp_path):
     assert peak - mask.nbytes < 32 << 20
 
 
+def flat(seed, n):
+    return {"x": np.random.default_rng(seed).uniform(0, 1, n)}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"maximum": np.nan}, ValueError, "maximum must be positive and finite .*, got nan"),
+        ({"maximum": np.inf}, ValueError, "maximum must be positive and finite .*, got inf"),
+        ({"maximum": "a"}, ValueError, "maximum must be positive and finite .*, got 'a'"),
+        ({"result": {"a": 0.0}}, ValueError, r"intensity is 0 for all of \d+ events that were generated"),
+        ({"result": {"a": 0.0}, "maximum": 1.0}, ValueError, r"intensity is 0 for all of \d+ events"),
+        ({"result": None}, TypeError, "result must be a FitResult, or parameter values by name, got NoneType"),
+        (
+            {"events": lambda seed, n: {"x": np.empty(0)}},
+            ValueError,
+            r"must return n events, got none of the \d+ asked",
+        ),
+    ],
+)
+def test_simulate_ends_where_nothing_can_be_drawn(change, error, text):
+    with pytest.raises(error, match=text):
+        jp.simulate(**{"key_or_seed": 1, "model": line, "result": AT, "events": flat, "n_events": 100} | change)
+
+
+def test_a_function_may_return_no_events_now_and_then():
+    sizes = []
+
+    def some(seed, n):
+        sizes.append(n)
+        return flat(seed, 0 if len(sizes) == 1 else n)
+
+    assert len(jp.simulate(1, line, AT, some, 100)) == 100
+    assert len(sizes) == 2
+
+
+DIFFERENT = """
+import sys
+import jaxpwa as jp
+jp.distributed.initialize()
+import jax
+import processes
+from test_streamed_simulation import AT, line
+files = jp.Dataset.from_files(sys.argv[1 : 2 + jp.distributed.process_index()])
+calls = {
+    "evaluate": lambda: jp.evaluate(line, AT, files),
+    "rejection_sample": lambda: jp.rejection_sample(5, line, AT, files),
+    "simulate": lambda: jp.simulate(8, line, AT, files),
+    "project": lambda: jp.project(line, AT, files, {"x": [0, 1]}),
+    "accumulate": lambda: jp.accumulate_integrals(line, files, AT),
+    "cost": lambda: jp.UnbinnedNLL(line, files),
+}
+said = {}
+for name, call in calls.items():
+    try:
+        said[name] = str(len(call()))
+    except ValueError as error:
+        said[name] = str(error)
+same = jp.Dataset.from_files(sys.argv[1:], memory_budget=0)
+said["devices"] = str(len(jp.evaluate(line, AT, same, devices=jax.devices())))
+processes.give(**said)
+"""
+
+
+def test_processes_that_see_files_of_different_length_are_told_so_at_every_door(tmp_path):
+    paths = write(tmp_path, {"x": np.linspace(0, 1, 11)}, (7,))
+    for one in (e.results for e in run(2, DIFFERENT, *paths)):
+        assert int(one.pop("devices")) in (5, 6)
+        assert len(one) == 6
+        for said in one.values():
+            assert "processes of this run see files of different length, [7, 11] events: give all the same" in str(said)
+
+
 SCRIPT = """
 import sys
 import jaxpwa as jp

@@ -1,5 +1,6 @@
 """Checks of columns, weights and choices of events."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,3 +69,41 @@ def as_rows(rows: Any, n_events: int) -> Any:
     elif rows.size == 0:
         rows = rows.astype(np.intp)
     return rows
+
+
+def as_derived(made: Any, n_events: int) -> dict[str, np.ndarray]:
+    """Return the columns that a user's function has made of so many events."""
+    if not isinstance(made, Mapping):
+        msg = f"derive must return a mapping from names to columns, got {type(made).__name__}."
+        raise TypeError(msg)
+    derived = {name: np.asarray(values) for name, values in made.items()}
+    for name, values in derived.items():
+        if not isinstance(name, str):
+            msg = f"derive must name its columns by strings, got {name!r}."
+            raise TypeError(msg)
+        if values.ndim == 0 or len(values) != n_events:
+            msg = f"derive must return one entry per event: {name!r} has shape {values.shape} for {n_events} events."
+            raise ValueError(msg)
+    return derived
+
+
+def check_each_by_itself(derived: dict[str, np.ndarray], again: dict[str, np.ndarray], rows: slice) -> None:
+    """Refuse columns whose entries depend on the other events: those ``again`` made of some of the events alone.
+
+    Rounding may differ between the two, and most where little is left of large numbers: what is refused differs in
+    most events and by more than a thousandth of the largest number.
+    """
+    for name, values in derived.items():
+        alone, among = again.get(name), values[rows]
+        if values.dtype.kind not in "fiubc" or alone is None or alone.shape != among.shape:
+            continue
+        both = np.stack([alone, among]).astype(np.complex128).reshape(2, len(among), -1)
+        size = np.abs(both[np.isfinite(both)]).max(initial=0.0)
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(both[0] - both[1]) > 1e-3 * size
+        if apart.any(axis=1).mean() > 0.5:
+            msg = (
+                f"derive must treat each event by itself, for files come in pieces of any length: {name!r} of an event "
+                "changes with the events around it. Take means, sums and random numbers beforehand."
+            )
+            raise ValueError(msg)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from jaxpwa._checks import first_bad, known
+from jaxpwa.data.columns import as_derived, check_each_by_itself
 from jaxpwa.data.dataset import Dataset
 from jaxpwa.data.io import Columns
+from jaxpwa.data.io.format import as_names
 from jaxpwa.data.pieces import Layout, equal_pieces, read_ahead
 from jaxpwa.data.scratch import Scratch, code_of, key_of
 from jaxpwa.data.sources import Sources, kind_of
@@ -81,11 +83,13 @@ class FileDataset:
         self._weights, self._derive = weights, derive
         self._sources = Sources(paths, columns, options)
         given = self._sources.first
-        if not len(next(iter(given.values()))):
-            msg = f"the files hold no events: {known(map(str, self.paths))}."
-            raise ValueError(msg)
         self._derived: Layout = {}
         derived = self._columns_derived(given)
+        n_first = len(next(iter(given.values())))
+        middle = slice((n_first + 2) // 3, n_first - n_first // 3)
+        if derived and middle.start < middle.stop:
+            alone = self._columns_derived({name: values[middle] for name, values in given.items()})
+            check_each_by_itself(derived, alone, middle)
         self._derived = {name: (values.shape[1:], values.dtype) for name, values in derived.items()}
         self.head = Dataset({**given, **derived}, weights, dtype=self.dtype)
         self._layout = _layout_of(self.head)
@@ -173,22 +177,28 @@ class FileDataset:
         if start == stop:
             numbers = Dataset({name: self.head.numbers(name)[:0] for name in names}, dtype=self.dtype)
             return numbers.with_weights(np.empty(0)) if self.is_weighted else numbers
-        return next(self._pieces(names, start, stop, stop - start, lambda: False))
+        # To the end of the iterator: what it checks last is that the files are still the same.
+        (whole,) = self._pieces(names, start, stop, stop - start, lambda: False)
+        return whole
 
     def _wanted(self, columns: Iterable[str] | None) -> list[str]:
         """Check names of columns; without any, take one that tells how many events there are."""
         numeric = [name for name in self._layout if name != _WEIGHTS]
-        if columns is None:
-            return numeric
-        names = [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
+        names = numeric if columns is None else list(dict.fromkeys(as_names(columns)))
         for name in names:
             if name not in self._layout or name == _WEIGHTS:
                 self.head.numbers(name)
+        if not names and not numeric:
+            msg = f"no column of the files holds numbers: {known(self)}."
+            raise TypeError(msg)
         return names or numeric[:1]
 
     def _range(self, start: int, stop: int | None) -> tuple[int, int]:
         n_events = self.n_events
         stop = n_events if stop is None else stop
+        if any(isinstance(event, bool) or not isinstance(event, (int, np.integer)) for event in (start, stop)):
+            msg = f"start and stop must be whole numbers, got {start!r} and {stop!r}."
+            raise TypeError(msg)
         if not 0 <= start <= stop <= n_events:
             msg = f"start and stop must be events of the {n_events}, 0 <= start <= stop, got {start} and {stop}."
             raise ValueError(msg)
@@ -285,21 +295,11 @@ class FileDataset:
         """Return what the user's function makes of some events."""
         if self._derive is None:
             return {}
-        made = self._derive(Dataset(given, dtype=self.dtype))
-        if not isinstance(made, Mapping):
-            msg = f"derive must return a mapping from names to columns, got {type(made).__name__}."
-            raise TypeError(msg)
-        n_events = len(next(iter(given.values())))
-        derived = {name: np.asarray(values) for name, values in made.items()}
-        for name, values in derived.items():
-            if not isinstance(name, str):
-                msg = f"derive must name its columns by strings, got {name!r}."
-                raise TypeError(msg)
-            if values.ndim == 0 or len(values) != n_events:
-                msg = (
-                    f"derive must return one entry per event: {name!r} has shape {values.shape} for {n_events} events."
-                )
-                raise ValueError(msg)
+        # What it changed in place would be changed or not as other columns are asked for.
+        kept = {name: values.view() for name, values in given.items()}
+        for values in kept.values():
+            values.flags.writeable = False
+        derived = as_derived(self._derive(Dataset(kept, dtype=self.dtype)), len(next(iter(given.values()))))
         if self._derived and derived.keys() != self._derived.keys():
             msg = f"derive must return the same columns for all events: {known(self._derived)}, got {known(derived)}."
             raise ValueError(msg)

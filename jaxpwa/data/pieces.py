@@ -103,9 +103,10 @@ def read_ahead(make: Callable[[Callable[[], bool]], Iterator[_T]]) -> Generator[
     thread raises is raised here; when this iterator is closed or let go, the thread ends.
     """
     reader = _Reader(make)
-    _running.add(reader)
-    reader.thread.start()
     try:
+        _running.add(reader)
+        # Ctrl-C may come while it starts.
+        reader.thread.start()
         while True:
             what, content = reader.waiting.get()
             if what == "error":

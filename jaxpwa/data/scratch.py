@@ -12,7 +12,8 @@ import os
 import re
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -26,6 +27,7 @@ from jaxpwa.data.pieces import Columns, Layout
 _VERSION = "jaxpwa scratch 1"
 _NAME = re.compile(r"(\d+)_(\d+)_(\d+)_([0-9a-f]{8})\.npy")
 _PAGE = 4096
+_LARGE = 1 << 26
 _SIMPLE = (int, float, complex, str, bytes, bool, type(None))
 
 
@@ -41,7 +43,8 @@ def key_of(parts: Iterable[Any], arrays: Iterable[np.ndarray]) -> str:
 def code_of(function: Any) -> Any:
     """Return what a function's own code does, as simple objects that are the same in another run.
 
-    Functions that it calls and large objects that it closes over are not looked into.
+    Numbers, text and arrays that it closes over or takes from its module count; functions that it calls, other objects
+    and arrays above 64 MiB are not looked into.
     """
     if function is None:
         return None
@@ -52,7 +55,16 @@ def code_of(function: Any) -> Any:
     if code is None:
         code = getattr(vars(type(inner)).get("__call__"), "__code__", None)
     cells = [_content(cell) for cell in getattr(inner, "__closure__", None) or ()]
-    return (_simple(code), _simple(getattr(inner, "__defaults__", None)), _simple(cells))
+    used = getattr(inner, "__globals__", {})
+    taken = [(name, _simple(used[name])) for name in sorted(_names_in(code)) if name in used]
+    return (_simple(code), _simple(getattr(inner, "__defaults__", None)), _simple(cells), taken)
+
+
+def _names_in(code: Any) -> set[str]:
+    """Return the names that code uses, that of functions inside it included."""
+    if not isinstance(code, CodeType):
+        return set()
+    return set(code.co_names).union(*map(_names_in, code.co_consts))
 
 
 def _content(cell: Any) -> Any:
@@ -70,6 +82,12 @@ def _simple(thing: Any) -> Any:
         return [_simple(part) for part in thing]
     if isinstance(thing, (set, frozenset)):
         return sorted(repr(_simple(part)) for part in thing)
+    if isinstance(thing, dict):
+        return sorted((repr(_simple(key)), repr(_simple(value))) for key, value in thing.items())
+    if isinstance(thing, np.ndarray) and not thing.dtype.hasobject and thing.nbytes <= _LARGE:
+        return key_of((), [thing])
+    if isinstance(thing, np.generic):
+        return repr(thing)
     return thing if isinstance(thing, _SIMPLE) else type(thing).__qualname__
 
 
@@ -87,19 +105,52 @@ class Scratch:
     """
 
     def __init__(self, folder: Any, key: str, layout: Layout):
+        if not isinstance(folder, (str, os.PathLike)):
+            msg = f"scratch must be the path of a folder, got {folder!r} ({type(folder).__name__})."
+            raise TypeError(msg)
         self.folder = Path(folder).resolve() / key
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            msg = f"scratch must be a folder, but {os.fspath(folder)!r} is a file or lies in one."
-            raise NotADirectoryError(msg) from None
+        self._make()
         self._layout = layout
         self._numbers = {name: number for number, name in enumerate(layout)}
         self._stored: dict[str, list[tuple[int, int, Path]]] = {name: [] for name in layout}
         self._verified: set[Path] = set()
 
+    def _make(self) -> None:
+        try:
+            with self._explained():
+                self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            msg = f"scratch must be a folder, but {os.fspath(self.folder.parent)!r} is a file or lies in one."
+            raise NotADirectoryError(msg) from None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say which folder can't be written, and what to do."""
+        try:
+            yield
+        except (FileExistsError, NotADirectoryError):
+            raise
+        except OSError as error:
+            msg = (
+                f"numbers can't be kept in the scratch folder {self.folder.parent}: {error}. Make room there or let it "
+                "be written, choose another folder, or leave scratch out."
+            )
+            raise type(error)(msg) from error
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[Path]:
+        """Yield the file to write in place of another, in every process: each keeps its own events."""
+        with self._explained():
+            # Others may write to this folder too: nothing they put here may lead out of it.
+            if path.is_symlink():
+                path.unlink()
+            with replacing(path, by_all=True) as temporary:
+                yield temporary
+
     def look(self) -> None:
         """Find what is stored now, by whomever."""
+        # Someone may have cleared the disk.
+        self._make()
         names = list(self._numbers)
         stored: dict[str, list[tuple[int, int, Path]]] = {name: [] for name in names}
         for entry in os.scandir(self.folder):
@@ -168,8 +219,11 @@ class Scratch:
         if good:
             self._verified.add(path)
             return array
-        self._stored[name].remove((start, stop, path))
-        path.unlink(missing_ok=True)
+        # Another thread or process may have found it before, and the folder be one to read only.
+        with suppress(ValueError):
+            self._stored[name].remove((start, stop, path))
+        with suppress(OSError):
+            path.unlink()
         return None
 
     def store(self, columns: Columns, start: int) -> None:
@@ -179,7 +233,7 @@ class Scratch:
             if self._covering(name, start, stop) is not None:
                 continue
             path = self.folder / f"{self._numbers[name]}_{start}_{stop}_{_crc(values):08x}.npy"
-            with replacing(path) as temporary, temporary.open("wb") as stream:
+            with self._writing(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, values, allow_pickle=False)
             ranges = self._stored[name]
             ranges.insert(bisect_right(ranges, (start, stop, path)), (start, stop, path))
@@ -196,7 +250,8 @@ class Scratch:
 
     def keep_counts(self, counts: list[int]) -> None:
         """Keep the numbers of events of the files."""
-        with replacing(self.folder / "counts.json") as temporary:
+        self._make()
+        with self._writing(self.folder / "counts.json") as temporary:
             temporary.write_text(json.dumps(counts))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxpwa._checks import known
 from jaxpwa.data.dataset import Dataset, table_columns
 from jaxpwa.data.io import Columns, streamed_format
-from jaxpwa.data.io.format import Format
+from jaxpwa.data.io.format import Format, as_mapping
 from jaxpwa.data.particles import ParticleTable
 
 _HEAD = 256
@@ -53,11 +53,14 @@ def find_files(paths: Any) -> tuple[Path, ...]:
     if not found:
         msg = "paths must name at least one file, got none."
         raise ValueError(msg)
-    twice = sorted({str(p) for p in found if found.count(p) > 1}) if len(set(found)) < len(found) else []
-    if twice:
-        msg = f"paths name the same file twice: {known(twice)}."
-        raise ValueError(msg)
-    return tuple(found)
+    real: dict[str, Path] = {}
+    for path in found:
+        other = real.setdefault(os.path.realpath(path), path)
+        if other is not path:
+            msg = f"paths name the same file twice: {path}{f' is {other}' if other != path else ''}."
+            raise ValueError(msg)
+    # Of this folder, also where the process changes to another one, or a copy is opened in one that began there.
+    return tuple(Path(os.path.abspath(path)) for path in found)
 
 
 def kind_of(values: np.ndarray) -> str | None:
@@ -126,6 +129,28 @@ class SourceFile:
             yield table_columns(table)
 
 
+def _check_same(heads: list[tuple[Path, dict[str, tuple]]]) -> None:
+    """Refuse files whose columns differ from those of the first one."""
+    first_path, first = heads[0]
+    for path, head in heads:
+        missing, more = [n for n in first if n not in head], [n for n in head if n not in first]
+        if missing or more:
+            lacks = [f"lacks {known(missing)}"] * bool(missing) + [f"has {known(more)} besides"] * bool(more)
+            msg = (
+                f"all files must have the same columns: {path} {' and '.join(lacks)}, compared with "
+                f"{first_path}. Choose with columns=[...] those that all have."
+            )
+            raise ValueError(msg)
+        for name, (shape, kind) in head.items():
+            expected_shape, expected = first[name]
+            if shape != expected_shape or (kind and expected and kind != expected):
+                msg = (
+                    f"column {name!r} holds {kind} values of shape {shape} per event in {path}, "
+                    f"but {expected} ones of shape {expected_shape} in {first_path}."
+                )
+                raise ValueError(msg)
+
+
 class Sources:
     """Files with the same columns, one after the other.
 
@@ -146,43 +171,27 @@ class Sources:
 
     def __init__(self, paths: Any, columns: Columns, options: dict[str, Any]):
         self.files = tuple(SourceFile.at(path, options) for path in find_files(paths))
-        wanted = _as_mapping(columns)
-        heads, first = [], []
+        wanted = as_mapping(columns)
+        heads: list[tuple[Path, dict[str, tuple]]] = []
+        first: list[dict[str, np.ndarray]] = []
         missing = _HEAD
         for file in self.files:
-            head = next(file.parts(None if wanted is None else list(wanted), rows=max(missing, 1)), {})
-            if not head:
-                msg = f"{file.path} holds no events."
-                raise ValueError(msg)
-            heads.append({name: (values.shape[1:], kind_of(values)) for name, values in head.items()})
+            tables = file.parts(None if wanted is None else list(wanted), rows=max(missing, 1))
+            head = next((table for table in tables if len(next(iter(table.values())))), None)
+            # A file without events may not know the form of what it lacks, and nothing is read from it later.
+            if head is None:
+                continue
+            heads.append((file.path, {name: (values.shape[1:], kind_of(values)) for name, values in head.items()}))
             if missing:
                 first.append({name: values[:missing] for name, values in head.items()})
                 missing -= len(next(iter(first[-1].values())))
-        self._check_same(heads)
-        self.names = {name: name for name in heads[0]} if wanted is None else {new: old for old, new in wanted.items()}
+        if not heads:
+            msg = f"the files hold no events: {known(str(file.path) for file in self.files)}."
+            raise ValueError(msg)
+        _check_same(heads)
+        self.names = {n: n for n in heads[0][1]} if wanted is None else {new: old for old, new in wanted.items()}
         self.first = {new: np.concatenate([part[old] for part in first]) for new, old in self.names.items()}
         self._counts: list[int | None] = [None] * len(self.files)
-
-    def _check_same(self, heads: list[dict[str, tuple]]) -> None:
-        """Refuse files whose columns differ from those of the first one."""
-        first = heads[0]
-        for file, head in zip(self.files, heads, strict=True):
-            missing, more = [n for n in first if n not in head], [n for n in head if n not in first]
-            if missing or more:
-                lacks = [f"lacks {known(missing)}"] * bool(missing) + [f"has {known(more)} besides"] * bool(more)
-                msg = (
-                    f"all files must have the same columns: {file.path} {' and '.join(lacks)}, compared with "
-                    f"{self.files[0].path}. Choose with columns=[...] those that all have."
-                )
-                raise ValueError(msg)
-            for name, (shape, kind) in head.items():
-                expected_shape, expected = first[name]
-                if shape != expected_shape or (kind and expected and kind != expected):
-                    msg = (
-                        f"column {name!r} holds {kind} values of shape {shape} per event in {file.path}, "
-                        f"but {expected} ones of shape {expected_shape} in {self.files[0].path}."
-                    )
-                    raise ValueError(msg)
 
     def counts(self) -> list[int]:
         """Return the number of events of each file, counted once."""
@@ -230,20 +239,3 @@ class Sources:
                     msg = f"{file.path} ends after {at} events; {n_file} were counted: is it being written?"
                     raise ValueError(msg)
             first += n_file
-
-
-def _as_mapping(columns: Columns) -> dict[str, str] | None:
-    """Return wanted names by the file's names; None: all."""
-    if columns is None:
-        return None
-    if isinstance(columns, str):
-        columns = [columns]
-    old, new = (columns.keys(), columns.values()) if isinstance(columns, Mapping) else (columns, columns)
-    old, new = list(old), list(new)
-    twice = sorted({str(n) for n in new if new.count(n) > 1})
-    if twice or not new:
-        found = f"{known(twice)} occur more than once" if twice else "got none"
-        msg = f"columns must be different names, at least one: {found}."
-        raise ValueError(msg)
-    wanted = dict(zip(old, new, strict=True))
-    return wanted

@@ -1,6 +1,6 @@
 """Which devices hold the events, and the mesh over them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -60,7 +60,7 @@ def select_devices(n_events: int, devices: Devices = None, *, local: bool = Fals
             )
             raise ValueError(msg)
         return tuple(own[:devices])
-    chosen = tuple(devices)
+    chosen = tuple(devices) if isinstance(devices, Iterable) else ()
     if not chosen or not all(isinstance(d, jax.Device) for d in chosen) or len(set(chosen)) != len(chosen):
         msg = f"devices must be a number or different entries of jax.devices(), got {devices!r}."
         raise ValueError(msg)

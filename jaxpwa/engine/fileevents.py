@@ -24,8 +24,21 @@ from jaxpwa.engine.blocks import (
 )
 from jaxpwa.engine.devices import Devices, event_mesh, select_devices
 from jaxpwa.engine.integrals import Fingerprint
-from jaxpwa.engine.pieces import MOST_ROWS, budget_of, bytes_read, pieces_of, rows_of_piece, whole_shard
+from jaxpwa.engine.pieces import (
+    MOST_ROWS,
+    budget_of,
+    bytes_read,
+    check_same_length,
+    own_devices,
+    pieces_of,
+    rows_of_all,
+    rows_of_piece,
+    whole_shard,
+)
 from jaxpwa.engine.processes import errors_shared, exchange, own_range
+
+# More than any memory, and a number that processes can tell each other.
+_ANY_BUDGET = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -217,10 +230,17 @@ class FileEvents:
         return shares.hexdigest()
 
     def sample(self, most: int) -> dict[str, np.ndarray]:
-        """Return the columns of some events that count, up to so many."""
-        counted = self.head.select(used_events(self.head))
-        table = counted if counted.n_events else self.head
-        return {name: np.asarray(table.numbers(name)[:most]) for name in self.names}
+        """Return the columns of so many events that count, or all, evenly spaced over those of all processes."""
+        wanted = np.unique(np.linspace(0, self.totals.n_used - 1, most).astype(np.intp))
+        shares = [] if self.shares is None else self.shares[: process_index()]
+        found, first = [{name: self.head.numbers(name)[:0] for name in self.names}], int(np.sum(shares))
+        with errors_shared():
+            for _, table in self.tables(self.rows()):
+                used = np.arange(table.n_events)[used_events(table)]
+                here = wanted[slice(*np.searchsorted(wanted, (first, first + len(used))))] - first
+                found.append({name: table.numbers(name)[used[here]] for name in self.names})
+                first += len(used)
+        return {name: rows_of_all(np.concatenate([part[name] for part in found])) for name in self.names}
 
 
 def opened(files: FileDataset, names: tuple[str, ...], what: str, devices: Devices) -> Dataset | FileEvents:
@@ -235,15 +255,11 @@ def opened(files: FileDataset, names: tuple[str, ...], what: str, devices: Devic
     ValueError
         If processes of a run see different files, numbers are not finite, or no event counts.
     """
+    check_same_length(files, what)
+    share = -(-files.n_events // process_count())
     with errors_shared():
-        n_events = files.n_events
-    seen = exchange(np.int64(n_events)).tolist()
-    if len(set(seen)) > 1:
-        msg = f"{what}: processes of this run see files of different length, {seen} events: give all the same files."
-        raise ValueError(msg)
-    share = -(-n_events // process_count())
-    chosen = select_devices(share, _own(devices), local=True)
-    budget = int(exchange(np.int64(budget_of(files, chosen[0].platform))).min())
+        chosen = select_devices(share, own_devices(devices), local=True)
+    budget = int(exchange(np.int64(min(budget_of(files, chosen[0].platform), _ANY_BUDGET))).min())
     # As they are read, and on the devices.
     fits = 2 * bytes_read(files, names) * share <= budget
     if fits and process_count() == 1:
@@ -258,10 +274,3 @@ def _is_lendable(table: Dataset, names: tuple[str, ...]) -> bool:
     """Tell whether the devices can read these columns in place (see `place`)."""
     columns = [table.numbers(name) for name in names] + [table.weights] * table.is_weighted
     return isinstance(used_events(table), slice) and rows_to_alignment(columns) == 0
-
-
-def _own(devices: Devices) -> Devices:
-    """Return this process's of the devices asked for."""
-    if devices is None or isinstance(devices, (int, np.integer)):
-        return devices
-    return tuple(d for d in devices if d.process_index == process_index())

@@ -160,12 +160,16 @@ class Weighing:
         also: tuple[str, ...],
     ) -> "Weighing":
         """Check intensities, parameters and columns against each other, before any work."""
-        infos = []
+        infos, is_open = [], False
         for model in models:
             info = inspect_model(model, specs)
             whole = info.parameters is None
+            is_open |= whole
             infos.append((inspect_model(model, specs, tuple(params)) if whole else info, model))
         read = dict.fromkeys(name for info, _ in infos for name in info.parameters or ())
+        if is_open:
+            # A model that takes them as a whole may go by their order.
+            read = dict.fromkeys(params)
         for info, model in infos:
             pack_parameters(params, info.parameters or (), model.name)
         return cls(

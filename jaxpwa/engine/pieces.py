@@ -7,13 +7,13 @@ from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from jaxpwa._processes import process_count
+from jaxpwa._processes import process_count, process_index
 from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.data.filedata import FileDataset
 from jaxpwa.engine.blocks import CPU_BLOCK, PlacedEvents, block_size, place, rows_to_alignment, rung, rung_below
 from jaxpwa.engine.devices import Devices, select_devices
 from jaxpwa.engine.prepare import default_budget
-from jaxpwa.engine.processes import errors_shared, own_range
+from jaxpwa.engine.processes import errors_shared, exchange, exchange_found, own_range
 
 Events: TypeAlias = Dataset | FileDataset
 
@@ -35,8 +35,48 @@ def is_streamed(data: Any) -> TypeGuard[FileDataset]:
 
 
 def as_events(data: Any, what: str) -> Events:
-    """Return events in files as they are, and others as a `Dataset`."""
-    return data if isinstance(data, FileDataset) else as_dataset(data, what)
+    """Return events in files as they are, the same in all processes, and others as a `Dataset`."""
+    if not isinstance(data, FileDataset):
+        return as_dataset(data, what)
+    check_same_length(data, what)
+    return data
+
+
+def check_same_length(files: FileDataset, what: str) -> None:
+    """Refuse files in which processes of a run see different numbers of events: shares of them would not fit together.
+
+    Raises
+    ------
+    ValueError
+        In all of them, also where one can't count its events.
+    """
+    if process_count() == 1:
+        return
+    n_events, failure = 0, None
+    try:
+        n_events = files.n_events
+    except Exception as error:
+        failure = error
+    seen = exchange_found(np.array([n_events], np.float64), failure)[:, 0].astype(np.int64).tolist()
+    if len(set(seen)) > 1:
+        msg = f"{what}: processes of this run see files of different length, {seen} events: give all the same files."
+        raise ValueError(msg)
+
+
+def own_devices(devices: Devices) -> Devices:
+    """Return this process's of the devices asked for; those of others alone, to be refused, as they are."""
+    if not np.iterable(devices):
+        return devices
+    here, every = process_index(), tuple(devices)
+    return tuple(d for d in every if getattr(d, "process_index", here) == here) or every
+
+
+def rows_of_all(values: np.ndarray) -> np.ndarray:
+    """Return the rows of all processes, one process after the other."""
+    counts = exchange(len(values))
+    padded = np.zeros((counts.max(), *values.shape[1:]), values.dtype)
+    padded[: len(values)] = values
+    return np.concatenate([rows[:n] for rows, n in zip(exchange(padded), counts, strict=True)])
 
 
 def some_of(data: Events) -> Dataset:
@@ -116,7 +156,7 @@ def parts(
         Numbers per event that will be made.
     """
     start, stop = share_of(data)
-    chosen = select_devices(stop - start, devices, local=True)
+    chosen = select_devices(stop - start, own_devices(devices), local=True)
     if isinstance(data, FileDataset):
         wanted = tuple(dict.fromkeys((*columns, *also)))
         rows = rows_in_budget(data, wanted, n_results, chosen[0].platform)

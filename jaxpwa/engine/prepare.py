@@ -192,9 +192,12 @@ class ProvenSum:
 
     def _chosen(self, theta: np.ndarray | None = None) -> Any:
         """Return the sum to use; the first parameters that come decide."""
-        if self._direct is not None and self._pseudo is not None and theta is not None:
-            self._prove(self._direct, self._pseudo, theta)
-        chosen = self._pseudo if self._direct is None else self._direct
+        # Read once: another thread may decide in between.
+        direct, pseudo = self._direct, self._pseudo
+        if direct is not None and pseudo is not None and theta is not None:
+            self._prove(direct, pseudo, theta)
+            direct = self._direct
+        chosen = self._pseudo if direct is None else direct
         assert chosen is not None
         return chosen
 

@@ -3,6 +3,7 @@
 All of them must ask the same questions in the same order, as they do where each runs the same script.
 """
 
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -36,18 +37,31 @@ def exchange(array: Any) -> np.ndarray:
 
     They meet on one device each. Devices that compute together for the first time must do so within 30 s of each other:
     these meet when the run is initialized.
+
+    Raises
+    ------
+    RuntimeError
+        In all processes, if one has given something of another shape or type: it is elsewhere in its script.
     """
     array = np.asarray(array)
     if process_count() == 1:
         return array[None]
     # Bytes, since JAX may have 64-bit numbers turned off; of few lengths, since each is compiled.
-    content = array.tobytes()
+    form = np.uint32(zlib.crc32(f"{array.dtype.str} {array.shape}".encode())).tobytes()
+    content = form + array.tobytes()
     raw = np.zeros((1, max(_LEAST, 1 << (len(content) - 1).bit_length())), np.uint8)
     raw[0, : len(content)] = np.frombuffer(content, np.uint8)
     with together():
         mesh, hand_around = _everybody()
         rows = np.asarray(hand_around(assemble([raw] * mesh.devices.size, mesh)).addressable_data(0))
-    found = np.ascontiguousarray(rows[:, : len(content)])
+    if (rows[:, : len(form)] != rows[0, : len(form)]).any():
+        msg = (
+            f"the processes of this run are at different places of their scripts, this one, {process_index()} of "
+            f"{process_count()}, where numbers of shape {array.shape} are exchanged. All must run the same script and "
+            "make the same calls in the same order: sums, barriers, fits with checkpoint=."
+        )
+        raise RuntimeError(msg)
+    found = np.ascontiguousarray(rows[:, len(form) : len(content)])
     return found.view(array.dtype).reshape(process_count(), *array.shape)
 
 
@@ -80,7 +94,7 @@ def rows_met(running: Any) -> Any:
     """
     if process_count() == 1:
         return running
-    leaves, form = jax.tree.flatten(running)
+    leaves, form = jax.tree.flatten(running, is_leaf=lambda x: not isinstance(x, (list, tuple)))
     found = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array) and _meets_on_host(leaf)]
     for i, rows in zip(found, _rows_of_all([leaves[i] for i in found]), strict=True):
         leaves[i] = rows

@@ -14,6 +14,7 @@ import numpy as np
 import jax
 from jax.sharding import Mesh
 
+from jaxpwa._processes import process_count
 from jaxpwa.engine.blocks import PlacedEvents, block_size, place
 from jaxpwa.engine.devices import shards_of
 from jaxpwa.engine.fileevents import FileEvents
@@ -91,7 +92,8 @@ class StreamedSum:
 
         Returns
         -------
-        The sums, of shape ``like``, and what went wrong in this process, for `exchange_found`.
+        The sums, of shape ``like``, and what went wrong in this process, for `exchange_found`; a process that is alone
+        raises it at once.
         """
         total = np.zeros(like)
         running: list[list[jax.Array]] = []
@@ -111,6 +113,8 @@ class StreamedSum:
             if running:
                 collect()
         except Exception as error:
+            if process_count() == 1:
+                raise
             return total, error
         return total, None
 
@@ -188,6 +192,19 @@ def _block(source: FileEvents) -> int:
     return block_size(-(-source.rows() // len(source.devices)), source.devices[0].platform)
 
 
+def check_stored(plan: Plan) -> None:
+    """Refuse a plan without values of events: there is nothing to take moments of.
+
+    Raises
+    ------
+    NotQuadratic
+        If the intensity is a function of the parameters alone.
+    """
+    if not plan.stored:
+        msg = "the intensity is a function of the parameters alone"
+        raise NotQuadratic(msg)
+
+
 def _pseudo(total: StreamedSum) -> EventSum:
     """Return the sum over pseudo-events with the moments of all pieces, in one pass.
 
@@ -206,6 +223,7 @@ def _pseudo(total: StreamedSum) -> EventSum:
         return make_plan(spec.model, spec.parameters, in_double(specs), False, length, (), True)
 
     plan = plan_at(spec.block)
+    check_stored(plan)
     check_degree(plan)
     rows = source.rows(sum(bytes_per_event(node) for node in plan.stored))
     like = place(source.head, spec.columns, devices=source.devices, room=-(-rows // len(source.devices)), check=False)

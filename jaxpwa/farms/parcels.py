@@ -1,6 +1,7 @@
 """What travels to other processes: bytes that any pickle carries, functions of notebooks and scripts included."""
 
 import hashlib
+import threading
 import traceback
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ import cloudpickle
 # A function and a cost, and those of another farm that takes turns with this one.
 _MOST_OPEN = 4
 _open: OrderedDict[str, Any] = OrderedDict()
+# Threads of one process share what is open; opening may open more.
+_LOCK = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,10 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException, *, here: bool = True) -> "Failure":
         """Describe an error; ``here`` is False for one that only says that a task was lost."""
-        first = str(error).strip().split("\n")[0]
+        try:
+            first = str(error).strip().split("\n")[0]
+        except Exception as worse:  # errors of others may not even say what they are
+            first = f"its message can't be had ({type(worse).__name__})"
         reason = f"{type(error).__name__}: {first}" if first else type(error).__name__
         return cls(reason, "".join(traceback.format_exception(error)).rstrip() if here else "")
 
@@ -77,11 +83,11 @@ class Parcel:
 
     def open(self) -> Any:
         """Return the thing, the same object each time as long as it is kept."""
-        if self.digest not in _open:
-            _open[self.digest] = cloudpickle.loads(self.content)
+        with _LOCK:
+            thing = _open.pop(self.digest, None)
+            if thing is None:
+                thing = cloudpickle.loads(self.content)
+            _open[self.digest] = thing
             while len(_open) > _MOST_OPEN:
                 _open.popitem(last=False)
-        thing = _open[self.digest]
-        if self.digest in _open:
-            _open.move_to_end(self.digest)
         return thing

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -83,9 +83,11 @@ def farm(
     """Call a function with each of many items, wherever an executor runs it, and keep what comes back.
 
     For work that is independent: toys, bins, starts, systematic variations. Functions of notebooks and scripts,
-    lambdas, costs and results of fits all travel, whatever the executor pickles with. A task that raises, or whose
-    process ends, does not end the others. Where tasks need the same large sample, let the function read it from a file,
-    or make it: what the function holds travels with every task (Dask warns of more than 10 MB).
+    lambdas, costs and results of fits all travel, whatever the executor pickles with. A task that raises does not end
+    the others, and neither does one whose process ends where the executor replaces that, as `process_pool` and Dask do;
+    pools of the standard library and of loky are broken then, and all tasks that are not done fail. Where tasks need
+    the same large sample, let the function read it from a file, or make it: what the function holds travels with every
+    task (Dask warns of more than 10 MB).
 
     Parameters
     ----------
@@ -107,7 +109,8 @@ def farm(
     Raises
     ------
     TypeError, ValueError
-        If there are no items, the executor is none, or the function or an item can't be sent: the message names it.
+        If there are no items, the executor is none or one of forked processes, in which JAX hangs, or the function or
+        an item can't be sent: the message names it. An item that turns out so when others have come back is a failure.
     RuntimeError
         If every task fails; the traceback of the first is in its notes.
 
@@ -123,6 +126,9 @@ def farm(
     >>> squares.results
     {0: 1, 1: 4, 2: 9}
     """
+    if not isinstance(items, Iterable):
+        msg = f"items must be a sequence, such as range(100), got {type(items).__name__}."
+        raise TypeError(msg)
     items = list(items)
     if not callable(function):
         msg = f"function must be callable as function(item), got {type(function).__name__}."
@@ -142,8 +148,17 @@ def farm(
 
 
 def check_executor(executor: Any) -> None:
-    """Refuse what is no executor."""
-    if executor is None or isinstance(executor, Executor):
+    """Refuse what is no executor, and one whose processes are copies of this one, without JAX's threads."""
+    if executor is None:
+        return
+    if isinstance(executor, Executor):
+        context = getattr(executor, "_mp_context", None)
+        if isinstance(executor, ProcessPoolExecutor) and context and context.get_start_method() == "fork":
+            msg = (
+                "executor forks its processes, in which JAX hangs: write with jaxpwa.process_pool(4) as pool: ... "
+                'executor=pool, or ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")).'
+            )
+            raise ValueError(msg)
         return
     hint = "with jaxpwa.process_pool(4) as pool: ... executor=pool"
     if hasattr(executor, "get_executor"):
@@ -159,6 +174,7 @@ def run_all(
     n_tasks: int,
     *,
     what: str = "farm",
+    whose: str = "the function",
     unit: str = " tasks",
     steps: Callable[[int], int] = lambda number: 1,
     label: Callable[[int], str] = "item {}".format,
@@ -175,6 +191,8 @@ def run_all(
         How many items there are.
     what, unit, steps
         What the bar says, and by how much it goes on after each task.
+    whose
+        What messages call the function.
     label
         What messages call an item.
     on_result
@@ -183,7 +201,10 @@ def run_all(
     check_executor(executor)
     began = time.perf_counter()
     results, failures = {}, {}
-    ended = _here(function, items) if executor is None else _elsewhere(function, items, executor, label)
+    if executor is None:
+        ended = _here(function, items)
+    else:
+        ended = _elsewhere(Parcel.of(function, whose), items, executor, label)
     total = sum(map(steps, range(n_tasks)))
     with closing(ended), progress_bar(what, total, unit, progress) as bar:
         for number, value in ended:
@@ -206,23 +227,36 @@ def _here(function: Callable[[Any], Any], items: Iterable[Any]) -> Generator[tup
         yield number, value
 
 
+def _workers(executor: Executor) -> int:
+    """Return how many tasks run at a time, so many of which are sent, however large; 1 where nobody knows."""
+    n = getattr(executor, "_max_workers", None)
+    return n if isinstance(n, int) and n > 0 else 1
+
+
 def _elsewhere(
-    function: Callable[[Any], Any], items: Iterable[Any], executor: Executor, label: Callable[[int], str]
+    shared: Parcel, items: Iterable[Any], executor: Executor, label: Callable[[int], str]
 ) -> Generator[tuple[int, Any], None, None]:
     """Yield results, or failures, by position, as they come back from an executor."""
-    shared = Parcel.of(function, "the function")
     done: SimpleQueue[int] = SimpleQueue()
     running: dict[int, tuple[Future, int]] = {}
-    waiting, all_sent = enumerate(items), False
+    waiting, all_sent, n_bytes, some_ended = enumerate(items), False, 0, False
+    fewest = _workers(executor)
     try:
         while True:
-            n_bytes = sum(size for _, size in running.values())
-            while not all_sent and (not running or (len(running) < _MOST_WAITING and n_bytes < _BYTES_WAITING)):
+            while not all_sent and (
+                len(running) < fewest or (len(running) < _MOST_WAITING and n_bytes < _BYTES_WAITING)
+            ):
                 number, item = next(waiting, (-1, None))
                 if number < 0:
                     all_sent = True
                     break
-                content = packed(item, label(number))
+                try:
+                    content = packed(item, label(number))
+                except TypeError as error:
+                    if not some_ended:
+                        raise
+                    yield number, Failure.of(error)  # what came back is not given up for it
+                    continue
                 try:
                     future = executor.submit(run_packed, shared, number, content)
                 except Exception as error:  # such as a pool that is broken, or shut down
@@ -236,7 +270,10 @@ def _elsewhere(
             if not running:
                 return
             number = done.get()
-            yield number, _received(running.pop(number)[0])
+            future, size = running.pop(number)
+            n_bytes -= size
+            some_ended = True
+            yield number, _received(future)
     finally:
         for future, _ in running.values():
             future.cancel()
@@ -255,7 +292,7 @@ def _received(future: Future) -> Any:
     try:
         return cloudpickle.loads(future.result())
     except CancelledError:
-        return Failure("cancelled before it ran")
+        return Failure("cancelled before it was done")
     except KeyboardInterrupt:
         return Failure("interrupted")
     except BaseException as error:  # also what ended a worker, such as SystemExit

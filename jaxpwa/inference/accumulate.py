@@ -1,6 +1,7 @@
 """Integrals over Monte Carlo that comes in pieces: more of it than memory holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.data.filedata import FileDataset
 from jaxpwa.engine.blocks import place
 from jaxpwa.engine.devices import Devices
-from jaxpwa.engine.integrals import SAMPLE, Fingerprint, Integrals, agree, make_integrals, sample_of
+from jaxpwa.engine.integrals import SAMPLE, Fingerprint, Integrals, agree, as_sample, make_integrals, sample_of
 from jaxpwa.engine.model import ModelRef, column_specs, in_double, inspect_model, pack_parameters
-from jaxpwa.engine.pieces import MOST_ROWS, names_of_numbers, rows_in_budget
+from jaxpwa.engine.pieces import MOST_ROWS, check_same_length, names_of_numbers, rows_in_budget
 from jaxpwa.engine.precompute import Plan, make_plan
 from jaxpwa.engine.prepare import points_to_compare
 from jaxpwa.engine.quadratic import NotQuadratic, check_degree, check_size, few_events, moments
 from jaxpwa.engine.stored import store_all
+from jaxpwa.engine.streamed import check_stored
 from jaxpwa.engine.sums import EventSum, SumSpec
 from jaxpwa.inference.summands import plain_intensity
 
@@ -65,20 +67,34 @@ def accumulate_integrals(
     <Integrals over 3000 events: 2 pseudo-events; parameters: a, b; columns: x>
     """
     model, names = ModelRef(intensity), None if parameters is None else tuple(parameters)
-    if isinstance(chunks, FileDataset):
-        columns = names_of_numbers(chunks.head)
-        chunks = chunks.pieces(min(MOST_ROWS, rows_in_budget(chunks, columns, len(columns))), columns)
+    pack_parameters(params, (), model.name)
     sums = None
-    for number, chunk in enumerate(chunks):
-        what = f"piece {number} of the Monte Carlo"
-        data = as_dataset(chunk, what)
-        if data.n_events:
-            sums = _Sums(model, data, params, names) if sums is None else sums
-            sums.add(data, what, devices)
+    with _opened(chunks) as pieces:
+        for number, chunk in enumerate(pieces):
+            what = f"piece {number} of the Monte Carlo"
+            data = as_dataset(chunk, what)
+            if data.n_events:
+                sums = _Sums(model, data, params, names) if sums is None else sums
+                sums.add(data, what, devices)
     if sums is None or sums.last is None:
         msg = "the Monte Carlo must have events that count: there are none."
         raise ValueError(msg)
     return sums.result()
+
+
+def _opened(chunks: Any) -> AbstractContextManager[Iterable[Any]]:
+    """Return the pieces; of files, the thread that reads them ends with the context."""
+    if not isinstance(chunks, FileDataset):
+        if isinstance(chunks, Mapping) or hasattr(chunks, "columns") or not isinstance(chunks, Iterable):
+            msg = (
+                f"chunks must be pieces of the Monte Carlo, one after the other, or events in files, got "
+                f"{type(chunks).__name__}: put a single table into a list, [mc]."
+            )
+            raise TypeError(msg)
+        return nullcontext(chunks)
+    check_same_length(chunks, "the Monte Carlo")
+    columns = names_of_numbers(chunks.head)
+    return closing(chunks.pieces(min(MOST_ROWS, rows_in_budget(chunks, columns, len(columns))), columns))
 
 
 class _Sums:
@@ -116,6 +132,7 @@ class _Sums:
             return
         plan = make_plan(self.model, self.names, self.specs, self.single, events.block, (), True)
         try:
+            check_stored(plan)
             check_degree(plan)
             stored = store_all(plan, events, self.single)
             check_size(stored)
@@ -136,8 +153,7 @@ class _Sums:
         total = EventSum(spec, stored)
         self.moments = self.moments + moments(stored)
         self.values += [float(total.collect(total.launch(point, 0), 0)[0]) for point in self.points]
-        if sum(len(s[self.columns[0]]) for s in self.samples) < SAMPLE:
-            self.samples.append(sample_of(data, self.columns, _ROWS_OF_A_PIECE))
+        self.samples.append(sample_of(data, self.columns, _ROWS_OF_A_PIECE))
         self.last = total, plan
 
     def result(self) -> Integrals:
@@ -165,6 +181,7 @@ class _Sums:
         if not good.any():
             msg = f"the sum of {self.model.name} is not finite at params: {self.values[0]}."
             raise ValueError(msg)
-        sample = {name: np.concatenate([s[name] for s in self.samples]) for name in self.columns}
+        some = {name: np.concatenate([s[name] for s in self.samples]) for name in self.columns}
+        sample = sample_of(as_sample(some, self.single), self.columns)
         totals = self.n_events, self.sum_of_weights, self.fingerprint.hexdigest()
         return make_integrals(pseudo, self.single, sample, totals, np.array(self.points)[good], self.values[good])

@@ -134,16 +134,16 @@ class Checkpoint:
         """Return what the file holds, if it can be used here; None where there is no file."""
         path = self._path
         assert path is not None
-        if path.is_dir() or not path.parent.is_dir():
-            what = "is a folder" if path.is_dir() else f"can't be written: there is no folder {path.parent}"
-            msg = f"the checkpoint {path} {what}. Give the name of a file."
+        wrong = _no_file(path)
+        if wrong:
+            msg = f"the checkpoint {path} {wrong}. Give the name of a file."
             raise ValueError(msg)
         another = "Remove the file to start afresh, or give another name."
         try:
             record = Record.make(read_packed(path, _MAGIC, "was not written as a checkpoint by this jaxpwa"))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError) as error:
             why = str(error) if isinstance(error, (ValueError, OSError)) else f"{path}: {type(error).__name__}: {error}"
             msg = f"the checkpoint can't be read: {why.rstrip('.')}. {another}"
             raise ValueError(msg) from None
@@ -206,7 +206,8 @@ class Checkpoint:
 
     def seen(self, x: np.ndarray, value: float) -> None:
         """Take note of a point."""
-        if value < self._best:
+        # A cost of -inf, where an intensity is infinite, is no point to go on from.
+        if np.isfinite(value) and value < self._best:
             self._best, self._point = float(value), np.array(x, np.float64)
         if time.perf_counter() >= self._due:
             self._write()
@@ -276,7 +277,7 @@ class Checkpoint:
         try:
             work(self._path)
         except OSError as error:
-            reason = error.strerror or error
+            reason = str(error.strerror or error).rstrip(".")
             warnings.warn(f"the checkpoint {self._path} ({reason}) can't be {then}.", JaxpwaWarning, stacklevel=4)
 
     def __enter__(self) -> "Checkpoint":
@@ -294,7 +295,20 @@ def _as_path(path: Any) -> Path | None:
     if path == "":
         msg = "checkpoint must be the name of a file, got an empty one."
         raise ValueError(msg)
-    return None if path is None else Path(path)
+    if path is None:
+        return None
+    # A link stays, the file that it leads to is replaced and removed.
+    return Path(os.path.realpath(path) if os.path.islink(path) else path)
+
+
+def _no_file(path: Path) -> str:
+    """Say why there can be no file of this name, nothing where there can."""
+    try:
+        if path.is_dir():
+            return "is a folder"
+        return "" if path.parent.is_dir() else f"can't be written: there is no folder {path.parent}"
+    except OSError as error:
+        return f"can't be written: {error.strerror or error}"
 
 
 def _by_main(work: Callable[[], Any]) -> Any:

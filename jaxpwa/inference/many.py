@@ -1,5 +1,6 @@
 """Many fits: bins of a spectrum, random starts, or both, on one compilation."""
 
+import inspect
 import time
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 
 import jax
 
-from jaxpwa._checks import ConvergenceWarning
+from jaxpwa._checks import ConvergenceWarning, known
 from jaxpwa._progress import progress_bar
 from jaxpwa._threads import one_blas_thread
 from jaxpwa.farms.parcels import Parcel
@@ -40,6 +41,8 @@ _SAME = 0.25
 # number of workers, so that results don't.
 _TASKS = 64
 _STARTS_PER_TASK = 16
+# What `fit` takes and many fits are given otherwise.
+_OWN = ("cost", "start", "fixed", "progress")
 
 
 def fit_many(
@@ -101,12 +104,7 @@ def fit_many(
     """
     began = time.perf_counter()
     labelled = labelled_costs(costs)
-    if "throw" in settings:
-        msg = "fit_many has no throw: look at the results' valid, one fit that fails does not end the others."
-        raise TypeError(msg)
-    if "checkpoint" in settings:
-        msg = "fit_many has no checkpoint, which is a file of one fit: jaxpwa.farm calls a function that fits with one."
-        raise TypeError(msg)
+    check_settings(settings, "fit_many", "jaxpwa.farm calls a function that fits with one")
     fixed = [fixed] if isinstance(fixed, str) else list(fixed)
     check_executor(executor)
     own = starts_of(starts, labelled)
@@ -132,6 +130,21 @@ def fit_many(
     if found.problem:
         warnings.warn(found.problem, ConvergenceWarning, stacklevel=2)
     return found
+
+
+def check_settings(settings: Mapping[str, Any], who: str, instead_of_checkpoint: str) -> None:
+    """Refuse keywords that `fit` does not have, and those that make no sense for many fits."""
+    if "throw" in settings:
+        msg = f"{who} has no throw: look at the results' valid, one fit that fails does not end the others."
+        raise TypeError(msg)
+    if "checkpoint" in settings:
+        msg = f"{who} has no checkpoint, which is a file of one fit: {instead_of_checkpoint}."
+        raise TypeError(msg)
+    takes = [name for name in inspect.signature(fit).parameters if name not in (*_OWN, "throw", "checkpoint")]
+    unknown = [name for name in settings if name not in takes]
+    if unknown:
+        msg = f"{who} has no keyword {known(map(repr, unknown))}, and neither has fit, which takes {', '.join(takes)}."
+        raise TypeError(msg)
 
 
 Ends = tuple[tuple[Minimum, ...], dict[int, str]]
@@ -180,6 +193,7 @@ def _elsewhere(
         executor,
         len(tasks),
         what="fits",
+        whose="a keyword of fit",
         unit=" starts",
         steps=lambda k: len(tasks[k][1]),
         label=lambda k: f"cost {tasks[k][0]!r}, from start {tasks[k][1][0]} on,",

@@ -86,6 +86,13 @@ class IntensitySource(ABC):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class _Started:
+    """What a source has started; it is the source's own, so nobody looks into it."""
+
+    by_source: Any
+
+
 @dataclass(frozen=True, eq=False)
 class SuppliedTerm:
     r"""``scale * sum_e w_e g(I_e)``, with intensities from an `IntensitySource`.
@@ -179,11 +186,11 @@ class SuppliedTerm:
 
     def launch_at(self, params: Any, order: int = 0) -> Any:
         """Start the source at parameters of any form that it takes."""
-        return self.source.launch(params, order > 0)
+        return _Started(self.source.launch(params, order > 0))
 
     def collect(self, raw: Any, order: int, out: list[np.ndarray]) -> None:
         """Wait for the intensities and add the term, with its gradient, to ``out``."""
-        arrays = self.source.collect(raw)
+        arrays = self.source.collect(raw.by_source)
         value = self.total.launch(arrays)
         if order > 0:
             gradient = self.scale * np.asarray(self.source.pullback(self.total.slopes(arrays)))
@@ -192,7 +199,7 @@ class SuppliedTerm:
 
     def collect_value(self, raw: Any) -> float:
         """Wait for the intensities and return the term."""
-        return self.scale * self.total.collect(self.total.launch(self.source.collect(raw)))
+        return self.scale * self.total.collect(self.total.launch(self.source.collect(raw.by_source)))
 
     def traceable(self) -> Callable:
         """Refuse: there is nothing to trace."""

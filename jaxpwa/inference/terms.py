@@ -20,7 +20,7 @@ from jaxpwa.engine.integrals import Integrals, as_sample, fingerprint, restored
 from jaxpwa.engine.model import ModelRef, column_specs, inspect_model
 from jaxpwa.engine.pointwise import all_values, chunks
 from jaxpwa.engine.prepare import Account, ProvenSum, Settings, SplitSum
-from jaxpwa.engine.processes import tell
+from jaxpwa.engine.processes import errors_shared, tell
 from jaxpwa.engine.scores import with_squared_weights
 from jaxpwa.engine.streamed import StreamedSum
 from jaxpwa.engine.sums import EventSum, Summand, SumSpec
@@ -298,8 +298,9 @@ class EventTerm:
         """Return what is wrong with the intensities, as (kind, sentence): kinds 'zero', 'negative', 'nan'."""
         data = self.data
         if isinstance(data, FileEvents):
-            tables = data.tables(data.rows())
-            mine = next((bad for start, table in tables if (bad := self._faults_of(table, theta, start))), [])
+            with errors_shared():
+                tables = data.tables(data.rows())
+                mine = next((bad for start, table in tables if (bad := self._faults_of(table, theta, start))), [])
             said = {text: kind for line in tell("\n".join(f"{k}\t{t}" for k, t in mine)) for kind, text in _pairs(line)}
             found = [(kind, text) for text, kind in said.items()]
         else:

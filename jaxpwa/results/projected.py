@@ -134,7 +134,7 @@ class Projections:
     n_events: int
 
     def __getitem__(self, columns: str | tuple[str, ...]) -> Projection:
-        wanted = (columns,) if isinstance(columns, str) else tuple(columns)
+        wanted = tuple(columns) if isinstance(columns, (tuple, list)) else (columns,)
         for histogram in self.histograms:
             if histogram.columns == wanted:
                 return histogram
@@ -152,7 +152,13 @@ class Projections:
         Returns
         -------
         Another record; errors are multiplied, too.
+
+        Raises
+        ------
+        ValueError
+            If the factor is no finite number.
         """
+        factor = finite_number(factor, "factor")
         scaled = tuple(
             replace(h, all_sums=factor * h.all_sums, all_squares=factor**2 * h.all_squares) for h in self.histograms
         )
@@ -193,6 +199,15 @@ class Projections:
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
+
+
+def finite_number(value: Any, what: str) -> float:
+    """Return a real number that is finite, or refuse what is none."""
+    number = np.asarray(value)
+    if number.shape or number.dtype.kind not in "fiu" or not np.isfinite(number):
+        msg = f"{what} must be a finite number, got {value!r}."
+        raise ValueError(msg)
+    return float(number)
 
 
 def _label(columns: tuple[str, ...]) -> str:

@@ -19,7 +19,8 @@ from jaxpwa.engine.histograms import Axis, Sums, Weighing
 from jaxpwa.engine.model import ModelRef, column_specs
 from jaxpwa.engine.pieces import Events, as_events, in_step, is_streamed, names_of_numbers, share_of, some_of
 from jaxpwa.engine.processes import exchange
-from jaxpwa.results.projected import Projection, Projections
+from jaxpwa.results.projected import Projection, Projections, finite_number
+from jaxpwa.simulation.evaluate import parameters_of
 
 _TOTAL = "total"
 
@@ -75,9 +76,10 @@ def project(
     ------
     ValueError
         If edges do not rise; a column is missing, no number, or NaN; an intensity is NaN or infinite. Events are named
-        by their number in the whole.
+        by their number in the whole. If there are components without a model, or two histograms of the same columns.
     TypeError
-        If the intensity is complex, a component is neither a name nor an intensity, or an argument is no mapping.
+        If the intensity is complex, a component is neither a name nor an intensity, an argument is no mapping, or
+        ``result`` no fit either.
 
     Examples
     --------
@@ -89,17 +91,18 @@ def project(
     ([[3.0, 7.0]], [15.0])
     """
     sample = as_events(events, "events")
-    makers = dict(columns or {})
+    makers = _makers(columns)
     sums_of = _histograms(bins, sample, makers)
+    if model is None and components:
+        msg = "components are parts of a model, and there is none: give the model, or no components."
+        raise ValueError(msg)
     kinds = [] if model is None else [(_TOTAL, model), *parts_by_name(model, components)]
     names = tuple(name for name, _ in kinds) or (_TOTAL,)
     if len(set(names)) < len(names):
         msg = f"components must have different names, none of them 'total', got {known(names[1:])}."
         raise ValueError(msg)
-    if not np.isfinite(scale):
-        msg = f"scale must be a finite number, got {scale!r}."
-        raise ValueError(msg)
-    params = {} if model is None else result if isinstance(result, Mapping) else result.values
+    scale = finite_number(scale, "scale")
+    params = {} if model is None else parameters_of(result)
     specs = column_specs(some_of(sample))
     models = [ModelRef(intensity) for _, intensity in kinds]
     named = tuple(dict.fromkeys(name for pair, _ in sums_of for name in pair))
@@ -169,6 +172,17 @@ def _add_processes(sample: Events, totals: np.ndarray, sums: Sequence[Sums]) -> 
         array[...] = exchange(array).sum(axis=0)
 
 
+def _makers(columns: Any) -> dict[str, Callable[[Dataset], Any]]:
+    """Return the functions that make columns, by name."""
+    makers = {} if columns is None else columns
+    if not isinstance(makers, Mapping) or not all(callable(make) for make in makers.values()):
+        msg = (
+            f"columns must map names to functions of the events, like {{'m2': lambda d: d['m'] ** 2}}, got {columns!r}."
+        )
+        raise TypeError(msg)
+    return dict(makers)
+
+
 def _histograms(
     bins: Any, sample: Events, makers: Mapping[str, Callable]
 ) -> list[tuple[tuple[str, ...], tuple[Axis, ...]]]:
@@ -179,23 +193,31 @@ def _histograms(
     found = []
     for key, given in bins.items():
         columns = (key,) if isinstance(key, str) else key
-        if not isinstance(columns, tuple) or len(columns) > 2 or not all(isinstance(c, str) for c in columns):
+        is_tuple = isinstance(columns, tuple) and len(columns) in (1, 2)
+        if not is_tuple or not all(isinstance(c, str) for c in columns):
             msg = f"bins must name a column or a pair of columns, got {key!r}; functions go into columns by name."
             raise TypeError(msg)
         unknown = [c for c in columns if c not in makers and c not in some_of(sample)]
         if unknown:
             msg = f"bins names {known(unknown)}, which the events do not have; columns: {known(some_of(sample))}."
             raise ValueError(msg)
-        edges = (given,) if len(columns) == 1 else tuple(given)
+        if any(columns == before for before, _ in found):
+            msg = f"bins names {known(columns)} twice."
+            raise ValueError(msg)
+        edges = (given,) if len(columns) == 1 else tuple(given) if np.iterable(given) else ()
         if len(edges) != len(columns):
-            msg = f"bins of the pair {key!r} must be two sequences of edges, got {len(edges)}."
+            msg = f"bins of the pair {key!r} must be two sequences of edges, got {len(edges) or given}."
             raise ValueError(msg)
         found.append((columns, tuple(_axis(e, c) for e, c in zip(edges, columns, strict=True))))
     return found
 
 
 def _axis(edges: Any, column: str) -> Axis:
-    edges = np.asarray(edges, np.float64) if np.ndim(edges) == 1 else np.empty(0)
+    try:
+        edges = np.asarray(edges) if np.iterable(edges) else np.empty(0)
+    except ValueError:  # sequences of unequal length
+        edges = np.empty(0)
+    edges = edges.astype(np.float64) if edges.ndim == 1 and edges.dtype.kind in "fiu" else np.empty(0)
     if len(edges) < 2 or not np.all(np.diff(edges) > 0):
         msg = f"bins of {column!r} must be at least two rising edges, such as np.linspace(0, 1, 51)."
         raise ValueError(msg)
@@ -213,9 +235,15 @@ def parts_by_name(model: Any, components: Any) -> Iterator[tuple[str, Intensity]
         As of `project`.
     """
     if components is True:
-        components = model.names
+        components = getattr(model, "names", None)
+        if components is None:
+            msg = f"components=True needs a model with names, got {type(model).__name__}: give {{'label': intensity}}."
+            raise TypeError(msg)
     if isinstance(components, str):
         components = (components,)
+    if not np.iterable(components or ()):
+        msg = f"components must be names, or intensities by label, got {components!r}."
+        raise TypeError(msg)
     by_label = components if isinstance(components, Mapping) else {str(name): name for name in components or ()}
     for label, part in by_label.items():
         if callable(part):

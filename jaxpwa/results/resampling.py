@@ -215,8 +215,8 @@ def bootstrap(
                     found.append(point)
                     bar.update(1)
     else:
-        about = {"what": "bootstrap", "unit": " samples", "steps": sizes.__getitem__, "progress": progress}
-        farmed = run_all(batches, enumerate(sizes), executor, len(sizes), **about)
+        about = {"what": "bootstrap", "whose": "the cost", "unit": " samples", "progress": progress}
+        farmed = run_all(batches, enumerate(sizes), executor, len(sizes), steps=sizes.__getitem__, **about)
         found, lost = [point for points in farmed.values() for point in points], farmed.failures
     n_lost = sum(sizes[number] for number in lost)
     points = [point for point in found if point is not None]

@@ -1,5 +1,6 @@
 """Values of an intensity for a sample."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -11,6 +12,15 @@ from jaxpwa.engine.devices import Devices
 from jaxpwa.engine.model import ModelInfo, ModelRef, column_specs, inspect_model, pack_parameters
 from jaxpwa.engine.pieces import Events, as_events, in_step, share_of, some_of
 from jaxpwa.engine.pointwise import all_values, chunks
+
+
+def parameters_of(result: Any) -> Mapping[str, Any]:
+    """Return parameters by name, given as such or as the result of a fit."""
+    params = result if isinstance(result, Mapping) else getattr(result, "values", None)
+    if not isinstance(params, Mapping):
+        msg = f"result must be a FitResult, or parameter values by name, got {type(result).__name__}."
+        raise TypeError(msg)
+    return params
 
 
 def prepared(

@@ -13,10 +13,10 @@ from jaxpwa._types import Intensity
 from jaxpwa.data.dataset import Dataset, as_dataset
 from jaxpwa.data.filedata import FileDataset
 from jaxpwa.engine.devices import Devices
-from jaxpwa.engine.pieces import as_events, in_step, names_of_numbers, pieces_of, rows_in_budget, share_of
+from jaxpwa.engine.pieces import as_events, in_step, names_of_numbers, pieces_of, rows_in_budget, rows_of_all, share_of
 from jaxpwa.engine.processes import exchange
-from jaxpwa.simulation.evaluate import evaluate
-from jaxpwa.simulation.rejection import rejection_sample
+from jaxpwa.simulation.evaluate import evaluate, parameters_of
+from jaxpwa.simulation.rejection import given_maximum, rejection_sample
 
 # Tried and kept events tell how many to try next; a batch is never larger or smaller than this.
 _LEAST, _MOST = 10_000, 2_000_000
@@ -59,12 +59,14 @@ def simulate(
     Returns
     -------
     Dataset
-        The events kept, with all their columns (of files: all numbers), in memory; the same in every process.
+        The events kept, with all their columns, in memory; the same in every process. Of files all columns of numbers,
+        in the type that `FileDataset` reads them in: whole numbers become real ones, exact up to 2**53.
 
     Raises
     ------
     ValueError, TypeError
-        As `rejection_sample`; if a table yields fewer events than wanted; if a function is given without ``n_events``.
+        As `rejection_sample`; if a table yields fewer events than wanted; if a function is given without ``n_events``,
+        or generates no events, or none with an intensity above 0; if ``result`` is neither a fit nor a mapping.
 
     Examples
     --------
@@ -75,7 +77,7 @@ def simulate(
     >>> len(toy), round(float(toy["x"].mean()), 2)  # 7/12
     (10000, 0.58)
     """
-    params = result if isinstance(result, Mapping) else result.values
+    params = parameters_of(result)
     if n_events is not None and (
         isinstance(n_events, bool) or not isinstance(n_events, (int, np.integer)) or n_events < 1
     ):
@@ -85,7 +87,8 @@ def simulate(
         if n_events is None:
             msg = "n_events must say how many events are wanted from a function that generates them."
             raise ValueError(msg)
-        return _from_function(key_words(key_or_seed), model, params, events, n_events, maximum, devices, progress)
+        ceiling = given_maximum(maximum)
+        return _from_function(key_words(key_or_seed), model, params, events, n_events, ceiling, devices, progress)
     table = as_events(events, "events")
     mask, report = rejection_sample(key_or_seed, model, params, table, maximum, devices=devices, progress=progress)
     n_kept = report.n_accepted
@@ -115,16 +118,8 @@ def _from_files(files: FileDataset, kept: np.ndarray, chosen: np.ndarray, progre
             rows = mine[slice(*np.searchsorted(mine, (first, first + piece.n_events)))] - first
             found.append({name: piece.numbers(name)[rows] for name in names})
             bar.update(piece.n_events)
-    columns = {name: _of_all(np.concatenate([part[name] for part in found])) for name in names}
+    columns = {name: rows_of_all(np.concatenate([part[name] for part in found])) for name in names}
     return Dataset(columns, dtype=files.dtype)
-
-
-def _of_all(values: np.ndarray) -> np.ndarray:
-    """Return the rows of all processes, one process after the other."""
-    counts = exchange(len(values))
-    padded = np.zeros((counts.max(), *values.shape[1:]), values.dtype)
-    padded[: len(values)] = values
-    return np.concatenate([rows[:n] for rows, n in zip(exchange(padded), counts, strict=True)])
 
 
 def _from_function(
@@ -139,30 +134,33 @@ def _from_function(
 ) -> Dataset:
     """Generate batches until enough events are kept."""
     rng = np.random.default_rng(words)
-    ceiling = 0.0 if maximum is None else float(maximum)
+    ceiling, largest = maximum or 0.0, 0.0
     parts: list[Dataset] = []
     heights: list[np.ndarray] = []  # intensity over the uniform number: kept where above the maximum
-    size, tried = max(_LEAST, min(_MOST, 4 * n_events)), 0
+    size, tried, asked = max(_LEAST, min(_MOST, 4 * n_events)), 0, 0
     with progress_bar("simulate", n_events, "event", progress) as bar:
         while True:
             batch = as_dataset(generate(int(rng.integers(2**31)), size), "what events(seed, n) returns")
             values = evaluate(model, params, batch, devices=devices, progress=False) * batch.weights
             _check(values, maximum)
-            if maximum is None and values.max(initial=0.0) > ceiling:
-                ceiling = _HEADROOM * float(values.max())
+            largest = max(largest, float(values.max(initial=0.0)))
+            if maximum is None and largest > ceiling:
+                ceiling = _HEADROOM * largest
             height = values / np.maximum(rng.uniform(size=len(values)), np.finfo(float).tiny)
             hit = height > ceiling
             parts.append(batch.select(hit).with_weights(None))
             heights.append(height[hit])
-            tried += len(values)
+            tried, asked = tried + len(values), asked + size
             n_kept = int(sum(np.count_nonzero(h > ceiling) for h in heights))
             bar.update(0)
             if n_kept >= n_events:
                 break
-            if n_kept == 0 and tried >= 100 * _LEAST and ceiling == 0:
+            if largest == 0 and asked >= 100 * _LEAST:
                 msg = f"intensity is 0 for all of {tried} events that were generated: there is nothing to draw."
+                if not tried:
+                    msg = f"events(seed, n) must return n events, got none of the {asked} asked for."
                 raise ValueError(msg)
-            rate = max(n_kept, 1) / tried
+            rate = max(n_kept, 1) / max(tried, 1)
             size = int(np.clip(1.2 * (n_events - n_kept) / rate, _LEAST, _MOST))
         bar.update(n_events)
     masks = [h > ceiling for h in heights]

@@ -19,7 +19,7 @@ from jaxpwa._types import Intensity
 from jaxpwa.engine.processes import exchange
 from jaxpwa.farms.tasks import check_executor, run_all
 from jaxpwa.inference.cost import Cost
-from jaxpwa.inference.many import fit_one, worth_compiling
+from jaxpwa.inference.many import check_settings, fit_one, worth_compiling
 from jaxpwa.inference.parameters import Parameter
 from jaxpwa.inference.result import FitResult
 from jaxpwa.spectrum.asked import analysis_of, check_names, chosen_bins, cost_maker, empty_fit, name_of
@@ -168,12 +168,7 @@ def fit_bins(
     1    1.2   1.4    3027  3034.8     55.2
     """
     began = time.perf_counter()
-    if "throw" in settings:
-        msg = "fit_bins has no throw: look at the results' valid, one fit that fails does not end the others."
-        raise TypeError(msg)
-    if "checkpoint" in settings:
-        msg = "fit_bins has no checkpoint, which is a file of one fit: folder keeps each bin when it is done."
-        raise TypeError(msg)
+    check_settings(settings, "fit_bins", "folder keeps each bin when it is done")
     check_executor(executor)
     if executor is not None and carry:
         msg = "an executor needs carry=False: bins that start where a neighbour ended are fitted one after the other."
@@ -325,6 +320,7 @@ def _apart(
         executor,
         len(bins),
         what="bins",
+        whose="the model, cost or start of fit_bins",
         unit=" bins",
         label=lambda k: f"bin {bins[k].number}",
         on_result=lambda k, fit: run.kept(fit, bins[k], folder),

@@ -33,7 +33,7 @@ from jaxpwa._files import replacing
 from jaxpwa.data import readcache
 from jaxpwa.data.dataset import Dataset, table_columns
 from jaxpwa.data.io import binary, gamp, lines, parquet, pgz, root, text
-from jaxpwa.data.io.format import Format
+from jaxpwa.data.io.format import Format, as_mapping
 from jaxpwa.data.io.source import compression_of, data_suffix, head_of, open_to_write
 from jaxpwa.data.particles import ParticleTable
 
@@ -96,8 +96,8 @@ def _suffixes() -> str:
     return known((s for form in FORMATS for s in form.suffixes), 20)
 
 
-def _checked(path: str | os.PathLike, rows: int | None, columns: Columns, options: dict) -> tuple[Path, Format, Any]:
-    """Check everything that can be checked before a file is opened to be read."""
+def _checked(path: str | os.PathLike, columns: Columns, options: dict) -> tuple[Path, Format, dict[str, str] | None]:
+    """Check what can be checked before a file is read, and return the names wanted by the file's own."""
     path = Path(path)
     if not path.exists():
         msg = f"no such file: {path}"
@@ -105,17 +105,17 @@ def _checked(path: str | os.PathLike, rows: int | None, columns: Columns, option
     if path.is_dir():
         msg = f"{path} is a folder; give the file in it."
         raise IsADirectoryError(msg)
-    if rows is not None and rows < 1:
-        msg = f"rows must be at least 1, got {rows}."
+    if not path.is_file():
+        msg = (
+            f"{path} is no regular file: files of events are read more than once; write a pipe's content to one first."
+        )
         raise ValueError(msg)
     form = _format_of(path)
     foreign = [name for name in options if name not in form.options]
     if foreign:
         msg = f"{form.name} files take no option {known(foreign)}; options: {known(form.options)}."
         raise TypeError(msg)
-    if isinstance(columns, str):
-        columns = [columns]
-    return path, form, columns
+    return path, form, as_mapping(columns)
 
 
 def streamed_format(path: Path, options: dict[str, Any]) -> Format:
@@ -126,7 +126,7 @@ def streamed_format(path: Path, options: dict[str, Any]) -> Format:
     FileNotFoundError, ValueError, TypeError
         If there is no such file, it has no such option, or can only be read as a whole.
     """
-    _, form, _ = _checked(path, None, None, options)
+    _, form, _ = _checked(path, None, options)
     if form.parts is None or form.count is None:
         can = known((f.name for f in FORMATS if f.parts is not None), 20)
         msg = (
@@ -137,12 +137,12 @@ def streamed_format(path: Path, options: dict[str, Any]) -> Format:
     return form
 
 
-def _renamed(table: Any, columns: Any) -> Any:
+def _renamed(table: Any, columns: dict[str, str] | None) -> Any:
     """Give columns the names wanted."""
-    if not isinstance(columns, Mapping):
+    if columns is None or all(old == new for old, new in columns.items()):
         return table
     if isinstance(table, pd.DataFrame):
-        return table.rename(columns=dict(columns))
+        return table.rename(columns=columns)
     return Dataset({columns[name]: values for name, values in table_columns(table).items()})
 
 
@@ -164,9 +164,15 @@ def iter_chunks(path: str | os.PathLike, rows: int, columns: Columns = None, **o
     Raises
     ------
     FileNotFoundError, ValueError, TypeError
-        As `read`; faults inside a file when their piece is reached.
+        As `read`, and where rows are no whole number of at least 1; faults inside a file when their piece is reached.
     """
-    path, form, chosen = _checked(path, rows, columns, options)
+    if isinstance(rows, bool) or not isinstance(rows, (int, np.integer)):
+        msg = f"rows must be a whole number, got {rows!r}."
+        raise TypeError(msg)
+    if rows < 1:
+        msg = f"rows must be at least 1, got {rows}."
+        raise ValueError(msg)
+    path, form, chosen = _checked(path, columns, options)
     names = None if chosen is None else list(chosen)
     return (_renamed(part, chosen) for part in form.chunks(path, rows, names, **options))
 
@@ -202,11 +208,11 @@ def read(path: str | os.PathLike, columns: Columns = None, *, cache: bool = Fals
     ValueError
         If the format is unknown, the file is damaged (the message names the line or event), or a column is missing.
     TypeError
-        If the format has no such option.
+        If the format has no such option, or columns are no names.
     ModuleNotFoundError
         If the format needs a package that is not installed: the message has the pip line.
     """
-    path, form, chosen = _checked(path, None, columns, options)
+    path, form, chosen = _checked(path, columns, options)
     names = None if chosen is None else list(chosen)
     settings = repr((form.name, names, sorted(options.items())))
     if cache:
@@ -267,11 +273,17 @@ def write_chunks(path: str | os.PathLike, tables: Iterable[Any]) -> None:
         msg = f"{form.name} files are not compressed from outside: write {path.stem!r}."
         raise ValueError(msg)
     with replacing(path) as temporary, open_to_write(temporary, compression) as stream:
-        pieces = iter(tables if form.append is not None else [_joined(list(tables))])
-        form.write(stream, next(pieces))
+        pieces = iter(tables)
+        first = next(pieces, None)
+        if first is None:
+            msg = f"{path}: there must be at least one piece of a table to write, got none."
+            raise ValueError(msg)
+        if form.append is None:
+            form.write(stream, _joined([first, *pieces]))
+            return
+        form.write(stream, first)
         for piece in pieces:
-            if form.append is not None:
-                form.append(stream, piece)
+            form.append(stream, piece)
 
 
 def _joined(tables: list) -> Any:

@@ -13,7 +13,7 @@ from jaxpwa.data.io.format import Format, as_table, check_columns, no_columns, p
 
 def _refuse_pickle(path: Path, error: Exception) -> Exception:
     """Return the refusal of pickled objects, or the error as it is."""
-    if "pickle" in str(error).lower() or "object array" in str(error).lower():
+    if any(sign in str(error).lower() for sign in ("pickle", "object array", "python objects")):
         return ValueError(f"{path} holds pickled Python objects, which can run code when loaded: refused.")
     return error
 
@@ -72,8 +72,8 @@ def _npy_chunks(path: Path, rows: int | None, columns: list[str] | None, start: 
 
 
 def _copied(columns: dict[str, np.ndarray]) -> Any:
-    """Return a table of its own memory."""
-    return as_table({name: np.array(values) for name, values in columns.items()})
+    """Return a table of its own memory, in the byte order of this machine: pandas and JAX take no other."""
+    return as_table({name: np.array(values, values.dtype.newbyteorder("=")) for name, values in columns.items()})
 
 
 def _npz_chunks(path: Path, rows: int | None, columns: list[str] | None) -> Iterator[Any]:

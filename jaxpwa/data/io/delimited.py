@@ -24,6 +24,11 @@ if tuple(int(n) for n in pd.__version__.split(".")[:2]) < (3, 1):
     EXACT = {"float_precision": "round_trip"}
 
 
+def unnamed(number: int) -> str:
+    """Return the parser's name for a column without one, such as the index that pandas writes."""
+    return f"Unnamed: {number}"
+
+
 class Irregular(Exception):
     """The text has quotes, blank beginnings of lines, or another thing that the parser must judge."""
 
@@ -110,6 +115,7 @@ def regular_lines(path: Path, separator: str, names: list[str]) -> Iterator[Line
 
 def _check_header(line: bytes, separator: str, names: list[str]) -> None:
     """Raise `Irregular` unless the first line is the header, as it stands."""
-    given = line.removesuffix(b"\r").decode("utf-8", "replace").split(separator)
-    if given != names or not all(name.strip() for name in names) or b'"' in line or b"\r" in line[:-1]:
+    words = line.removesuffix(b"\r").decode("utf-8", "replace").split(separator)
+    given = [name or unnamed(number) for number, name in enumerate(words)]
+    if given != names or words == [""] or not all(name.strip() for name in names) or b'"' in line or b"\r" in line[:-1]:
         raise Irregular

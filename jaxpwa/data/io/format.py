@@ -1,6 +1,6 @@
 """What a file format must say of itself, and the checks that all of them need."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +72,30 @@ def parsing(path: Path) -> Iterator[None]:
         reason = str(error).strip().split("\n")[0][:200]
         msg = f"{path} is damaged: {type(error).__name__}: {reason}"
         raise ValueError(msg) from None
+
+
+def as_names(columns: Any) -> list[str]:
+    """Return the names of columns that the user gave, one or many."""
+    names = [columns] if isinstance(columns, str) else list(columns) if isinstance(columns, Iterable) else [columns]
+    foreign = [name for name in names if not isinstance(name, str)]
+    if foreign:
+        msg = f"columns must be names, as strings, got {foreign[0]!r} ({type(foreign[0]).__name__})."
+        raise TypeError(msg)
+    return names
+
+
+def as_mapping(columns: Any) -> dict[str, str] | None:
+    """Return the names wanted by the file's own, in the order wanted; None: all."""
+    if columns is None:
+        return None
+    old = as_names(columns)
+    new = as_names(columns.values()) if isinstance(columns, Mapping) else old
+    twice = sorted({n for n in new if new.count(n) > 1})
+    if twice or not new:
+        found = f"{known(twice)} occur more than once" if twice else "got none"
+        msg = f"columns must be different names, at least one: {found}."
+        raise ValueError(msg)
+    return dict(zip(old, new, strict=True))
 
 
 def check_columns(path: Path, have: Sequence[str], wanted: Iterable[str] | None) -> None:

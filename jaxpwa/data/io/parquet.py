@@ -28,7 +28,8 @@ def _chunks(path: Path, rows: int | None, columns: list[str] | None, start: int 
         wanted = columns or names
         nested = [n for n in wanted if pyarrow.types.is_nested(schema.field(n).type)]
         if nested:
-            msg = f"{path}: column {nested[0]!r} holds {schema.field(nested[0]).type}, not one value per event."
+            kind = schema.field(nested[0]).type
+            msg = f"{path}: column {nested[0]!r} holds {kind}, not one value per event: choose others with columns."
             raise ValueError(msg)
         if rows is None:
             yield file.read(columns=wanted).select(wanted).to_pandas(ignore_metadata=True)

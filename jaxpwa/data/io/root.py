@@ -40,6 +40,17 @@ def _native(values: Any) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False) if array.dtype.kind in "fiuc" else array
 
 
+def _values(arrays: Any, name: str) -> np.ndarray:
+    """Return what was read of a branch, or of a field of one that holds records."""
+    # Some versions of uproot give RNTuples as structured arrays.
+    while name not in (arrays if isinstance(arrays, dict) else arrays.dtype.names or ()):
+        outer, _, name = name.partition(".")
+        arrays = arrays[outer]
+        if arrays.dtype == object:
+            return arrays
+    return arrays[name]
+
+
 def _is_jagged(values: np.ndarray) -> bool:
     return values.dtype == object and len(values) > 0 and not isinstance(values[0], str)
 
@@ -68,12 +79,14 @@ def _chunks(
             msg = f"{path}: beam_polarization is for AmpTools trees, which have {known(_AMPTOOLS)}."
             raise ValueError(msg)
         check_columns(path, names, columns)
+        # Records of RNTuples come field by field.
+        wanted = columns or [n for n in names if not getattr(branches[n], "fields", None)]
         noticed = False
-        for arrays in _arrays(branches, columns or names, rows, start):
-            table = {name: _native(arrays[name]) for name in (columns or names)}
+        for arrays in _arrays(branches, wanted, rows, start):
+            table = {name: _native(arrays[name]) for name in wanted}
             jagged = [n for n, values in table.items() if _is_jagged(values)]
             if jagged and columns is not None:
-                msg = f"{path}: branch {known(jagged)} has a varying number of values per event."
+                msg = f"{path}: branch {known(jagged)} has a varying number of values per event: choose others."
                 raise ValueError(msg)
             if jagged and not noticed:
                 noticed = True
@@ -89,14 +102,15 @@ def _arrays(branches: Any, names: list[str], rows: int | None, start: int) -> It
     """Yield the branches so many events at a time; one table, perhaps without events, for the whole."""
     n_events = int(branches.num_entries)
     if rows is None or n_events - start <= rows:
-        yield branches.arrays(names, library="np", entry_start=start)
+        whole = branches.arrays(names, library="np", entry_start=start)
+        yield {name: _values(whole, name) for name in names}
         return
     # uproot decodes a basket or cluster as a whole, and again for each step that begins within.
     largest = max(_entries_at_once(branches, names), rows)
     for arrays in branches.iterate(names, library="np", entry_start=start, step_size=largest // rows * rows):
-        for part in slices(len(arrays[names[0]]), rows):
-            # Some versions of uproot give RNTuples as structured arrays.
-            yield {name: arrays[name][part] for name in names}
+        values = {name: _values(arrays, name) for name in names}
+        for part in slices(len(values[names[0]]), rows):
+            yield {name: values[name][part] for name in names}
 
 
 def _entries_at_once(branches: Any, names: list[str]) -> int:
@@ -142,7 +156,9 @@ def _amptools(path: Path, branches: Any, rows: int | None, start: int, polarized
                     f"{path}: {c}_FinalState has {sorted(lengths)} particles in different events; one number is needed."
                 )
                 raise ValueError(msg)
-            final.append(np.array([np.asarray(v, np.float64) for v in values]).reshape(len(values), -1))
+            # Without events, branches of varying length don't say how many particles there would be.
+            n_particles = lengths.pop() if lengths else (*values.shape, 0)[1]
+            final.append(np.array([np.asarray(v, np.float64) for v in values]).reshape(len(values), n_particles))
         columns = {"beam": beam, **columns}
         for k in range(final[0].shape[1]):
             columns[f"final_{k + 1}"] = np.stack([component[:, k] for component in final], axis=1)

@@ -11,19 +11,27 @@ import numpy as np
 import pandas as pd
 
 from jaxpwa.data.dataset import table_columns
-from jaxpwa.data.io.delimited import EXACT, Irregular, regular_lines
+from jaxpwa.data.io.delimited import EXACT, Irregular, regular_lines, unnamed
 from jaxpwa.data.io.format import Format, check_columns, slices
 from jaxpwa.data.io.source import for_pandas, frames, open_text
 
 _ROWS_TO_COUNT = 1 << 16
 
 
+def _is_blank(row: list[str]) -> bool:
+    """Tell whether a line is one that the parser skips."""
+    return not row or (len(row) == 1 and not row[0].strip())
+
+
 def _header(path: Path, separator: str) -> list[str]:
-    """Return the names in the first line that is not blank."""
+    """Return the names in the first line that is not blank, with the parser's own where one is empty."""
     with open_text(path, newline="") as stream:
         for row in csv.reader(stream, delimiter=separator):
-            if any(cell.strip() for cell in row):
-                return row
+            if _is_blank(row):
+                continue
+            if not any(cell.strip() for cell in row):
+                break
+            return [name or unnamed(number) for number, name in enumerate(row)]
     msg = f"{path} has no header line."
     raise ValueError(msg)
 
@@ -33,8 +41,9 @@ def _check_fields(path: Path, separator: str, n_columns: int, only_long: bool = 
     with open_text(path, newline="") as stream:
         rows = csv.reader(stream, delimiter=separator)
         for row in rows:
-            blank = not row or (len(row) == 1 and not row[0].strip())
-            allowed = blank or (only_long and (len(row) < n_columns or (len(row) == n_columns + 1 and not row[-1])))
+            allowed = _is_blank(row) or (
+                only_long and (len(row) < n_columns or (len(row) == n_columns + 1 and not row[-1]))
+            )
             if len(row) != n_columns and not allowed:
                 msg = f"{path}, line {rows.line_num}: expected {n_columns} fields, got {len(row)}."
                 raise ValueError(msg)
