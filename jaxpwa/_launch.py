@@ -142,18 +142,28 @@ def started_alone() -> bool:
 
 def check_port(place: Place) -> None:
     """Refuse, in process 0, a port on which another program listens: JAX may crash on it."""
-    if place.address is None or place.index != 0 or "JAX_COORDINATOR_BIND_ADDRESS" in os.environ:
+    port, advice = _own_port(place)
+    if port is None or "JAX_COORDINATOR_BIND_ADDRESS" in os.environ:
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("", int(place.address.rsplit(":", 1)[1])))
+            probe.bind(("", port))
         except (OSError, OverflowError) as error:
-            msg = (
-                f"{place} can't listen at {place.address} ({error}): choose a free port of this machine, and give each "
-                "process a process_id of its own."
-            )
+            msg = f"{place} can't listen at {place.address or f'port {port}'} ({error}): {advice}"
             raise RuntimeError(msg) from error
+
+
+def _own_port(place: Place) -> tuple[int | None, str]:
+    """Return the port on which this process will listen, None where it is not the first; and how to have another."""
+    if place.address is not None:
+        advice = "choose a free port of this machine, and give each process a process_id of its own."
+        return (int(place.address.rsplit(":", 1)[1]) if place.index == 0 else None), advice
+    by_job = _first_number("SLURM_JOB_ID") if "SLURM_STEP_NODELIST" in os.environ else None
+    # As JAX chooses it of the job's number, without its variable.
+    port = _first_number(PORT) or (None if by_job is None else by_job % 4096 + 61440)
+    index = (by_mpi() or (None, _first_number("SLURM_PROCID")))[1]
+    return (port if index == 0 else None), f"set {PORT} to a free one for all processes."
 
 
 def processes_here(place: Place) -> int:

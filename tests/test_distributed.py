@@ -1,5 +1,6 @@
 """Several processes are one run, started by hand or by a launcher, of which one writes, prints and warns."""
 
+import contextlib
 import os
 import re
 import signal
@@ -331,8 +332,25 @@ def test_a_port_that_is_taken_is_told_under_a_launcher_too():
         first = launched("slurm", server.getsockname()[1])[0]
         (one,) = run(1, START + "    distributed.initialize()", environments=[first], check=False)
     assert one.status == 1
-    assert "process 0 of 2 can't listen at its port" in one.err
+    assert "process 0 of 2 can't listen at port " in one.err
     assert "set JAX_COORDINATOR_PORT" in one.err
+
+
+@pytest.mark.parametrize("index", ["0", "1"])
+def test_the_port_that_jax_takes_for_a_job_of_slurm_is_looked_at_by_process_0(nowhere, index):
+    for name, value in (launched("slurm", 0)[0] | {"SLURM_PROCID": index}).items():
+        nowhere.setenv(name, value)
+    nowhere.delenv("JAX_COORDINATOR_PORT")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # another program may have it already
+            stack.enter_context(socket.create_server(("", 77 + 61440)))
+        if index == "1":
+            _launch.check_port(NOWHERE)
+            return
+        with pytest.raises(
+            RuntimeError, match="process 0 of 2 can't listen at port 61517 .*: set JAX_COORDINATOR_PORT"
+        ):
+            _launch.check_port(NOWHERE)
 
 
 def test_ctrl_c_ends_a_process_that_waits_in_cpp_for_the_others():
